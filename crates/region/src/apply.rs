@@ -1,0 +1,1 @@
+//! Makes this machine match a Blueprint.

@@ -1,0 +1,1 @@
+//! An nf_tables ruleset as typed data.

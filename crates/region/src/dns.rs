@@ -1,0 +1,1 @@
+//! The VPC resolver and the public names.

@@ -1,0 +1,1 @@
+//! Accepted and rejected flows as VPC flow log records.

@@ -1,0 +1,11 @@
+//! Everything that touches the kernel: namespaces, links, rules, processes.
+
+pub mod conntrack;
+pub mod launch;
+pub mod link;
+pub mod netns;
+pub mod nflog;
+pub mod nft;
+pub mod probe;
+pub mod process;
+pub mod thread;

@@ -1,0 +1,1 @@
+//! Flows the kernel accepted, from conntrack events.

@@ -1,0 +1,1 @@
+//! From an ordinary process to one that owns its namespaces.

@@ -1,0 +1,1 @@
+//! Network namespaces held by file descriptors.

@@ -1,0 +1,1 @@
+//! Packets the ruleset rejected, from nfnetlink_log.

@@ -1,0 +1,1 @@
+//! A typed ruleset as netlink messages, one atomic transaction.

@@ -1,0 +1,1 @@
+//! What this kernel allows, and what to do where it does not.

@@ -1,0 +1,3 @@
+//! From a Model to a Blueprint, without touching the machine.
+
+pub mod ruleset;

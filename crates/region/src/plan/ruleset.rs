@@ -1,0 +1,1 @@
+//! From security groups and network ACLs to an nf_tables ruleset.

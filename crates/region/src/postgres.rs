@@ -1,0 +1,1 @@
+//! The real PostgreSQL server behind an RDS endpoint.

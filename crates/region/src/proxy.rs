@@ -1,0 +1,6 @@
+//! The HTTP hops of the region: viewer door, CloudFront edge, load balancer.
+
+pub mod balancer;
+pub mod edge;
+pub mod pool;
+pub mod viewer;

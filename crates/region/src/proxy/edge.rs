@@ -1,0 +1,1 @@
+//! The CloudFront edge.

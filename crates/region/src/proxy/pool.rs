@@ -1,0 +1,1 @@
+//! Upstream connections, kept and reused per thread.

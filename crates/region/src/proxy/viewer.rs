@@ -1,0 +1,1 @@
+//! The door on the host: a viewer standing in the internet namespace.

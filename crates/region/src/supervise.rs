@@ -1,0 +1,1 @@
+//! Keeps workloads running: start, health, restart with backoff, stop.

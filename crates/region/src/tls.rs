@@ -1,0 +1,1 @@
+//! The region's certificate authority and the certificates it signs.
