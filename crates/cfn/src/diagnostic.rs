@@ -28,3 +28,51 @@ pub struct Diagnostic {
     /// What to do about it.
     pub hint: Option<String>,
 }
+
+impl Diagnostic {
+    /// A fault CloudFormation would refuse the template for.
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            span,
+            related: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// Something that means other than it seems, or that we cannot judge.
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, span, message)
+        }
+    }
+
+    /// The same, with advice.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, with advice when there is any.
+    #[must_use]
+    pub fn with_hint_if(mut self, hint: Option<String>) -> Self {
+        self.hint = self.hint.or(hint);
+        self
+    }
+
+    /// The same, pointing at one more place.
+    #[must_use]
+    pub fn with_related(mut self, span: Span, why: impl Into<String>) -> Self {
+        self.related.push((span, why.into()));
+        self
+    }
+
+    /// True when CloudFormation would refuse the template.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::symbol::Symbol;
 use crate::value::{Provenance, Value};
 
 /// What a template is evaluated for.
@@ -65,4 +66,17 @@ pub struct Output {
     pub description: Option<String>,
     pub value: Value,
     pub export_name: Option<Value>,
+}
+
+impl Stack {
+    /// Parameters that have neither a value nor a default, sorted.
+    pub fn missing_parameters(&self) -> Vec<&str> {
+        self.parameters
+            .iter()
+            .filter(|(name, value)| {
+                matches!(value.as_symbol(), Some(Symbol::Parameter(symbol)) if symbol == *name)
+            })
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
 }

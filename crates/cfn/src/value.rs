@@ -1,5 +1,6 @@
 //! An evaluated property value that remembers where it came from.
 
+use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -147,6 +148,78 @@ impl Value {
                 })
                 .collect(),
             _ => self.as_text().map(str::to_owned),
+        }
+    }
+}
+
+impl Value {
+    /// The value as JSON, numbers and booleans kept, with every symbol
+    /// replaced by what `resolve` knows of it; `None` when a symbol is unknown.
+    pub fn to_json(
+        &self,
+        resolve: &dyn Fn(&Symbol) -> Option<String>,
+    ) -> Option<serde_json::Value> {
+        use serde_json::Value as Json;
+        Some(match &self.kind {
+            Kind::Null => Json::Null,
+            Kind::Bool(truth) => Json::Bool(*truth),
+            Kind::Number(text) => {
+                serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.clone()))
+            }
+            Kind::List(items) => items
+                .iter()
+                .map(|item| item.to_json(resolve))
+                .collect::<Option<_>>()?,
+            Kind::Map(map) => map
+                .iter()
+                .map(|(key, item)| Some((key.clone(), item.to_json(resolve)?)))
+                .collect::<Option<_>>()?,
+            Kind::String(_) | Kind::Text(_) | Kind::Symbol(_) => {
+                Json::String(self.render(resolve)?)
+            }
+        })
+    }
+
+    /// True when no part of the value, however deep, is symbolic.
+    pub fn is_literal(&self) -> bool {
+        match &self.kind {
+            Kind::Text(_) | Kind::Symbol(_) => false,
+            Kind::List(items) => items.iter().all(Self::is_literal),
+            Kind::Map(map) => map.values().all(Self::is_literal),
+            _ => true,
+        }
+    }
+}
+
+/// The canonical text: scalars as they are, symbols in their own notation,
+/// lists and maps as JSON has them.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Null => f.write_str("null"),
+            Kind::Bool(truth) => write!(f, "{truth}"),
+            Kind::Number(text) | Kind::String(text) => f.write_str(text),
+            Kind::Symbol(symbol) => write!(f, "{symbol}"),
+            Kind::Text(fragments) => fragments.iter().try_for_each(|fragment| match fragment {
+                Fragment::Literal(text) => f.write_str(text),
+                Fragment::Symbol(symbol) => write!(f, "{symbol}"),
+            }),
+            Kind::List(items) => {
+                f.write_str("[")?;
+                for (index, item) in items.iter().enumerate() {
+                    let comma = if index > 0 { ", " } else { "" };
+                    write!(f, "{comma}{item}")?;
+                }
+                f.write_str("]")
+            }
+            Kind::Map(map) => {
+                f.write_str("{")?;
+                for (index, (key, item)) in map.iter().enumerate() {
+                    let comma = if index > 0 { ", " } else { "" };
+                    write!(f, "{comma}{key}: {item}")?;
+                }
+                f.write_str("}")
+            }
         }
     }
 }

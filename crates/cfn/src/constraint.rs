@@ -1,0 +1,140 @@
+//! Does a parameter's value keep what the parameter demands?
+
+use regex_lite::Regex;
+
+use crate::diagnostic::Diagnostic;
+use crate::limits::MAX_PARAMETER_BYTES;
+use crate::node::Node;
+use crate::parameter::{ParameterType, members};
+use crate::scalar::is_number;
+use crate::suggest::did_you_mean;
+use crate::template::Declaration;
+use crate::value::Span;
+
+/// Faults of the demands themselves.
+pub(crate) fn check_declaration(
+    name: &str,
+    declaration: &Declaration,
+    _parameter_type: ParameterType,
+) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    if let Some(default) = declaration.get("Default")
+        && default.as_text().is_none()
+        && default.describe() != "nothing"
+    {
+        let found = default.describe();
+        let message = format!("`Default` of parameter `{name}` must be text, not {found}");
+        let fault = Diagnostic::error("wrong-type", default.span, message);
+        faults.push(fault.with_hint("a list is written as one text with commas"));
+    }
+    if let Some(node) = declaration.get("AllowedPattern")
+        && let Some(pattern) = node.as_text()
+        && compile(pattern).is_none()
+    {
+        let message = format!("pattern `{pattern}` is not checked");
+        faults.push(
+            Diagnostic::warning("pattern-not-checked", node.span, message)
+                .with_hint("look-around and back-references of Java patterns are beyond us"),
+        );
+    }
+    for attribute in ["MinLength", "MaxLength", "MinValue", "MaxValue"] {
+        if let Some(node) = declaration.get(attribute)
+            && number_of(node).is_none()
+        {
+            let message = format!("`{attribute}` of parameter `{name}` must be a number");
+            faults.push(Diagnostic::error("wrong-type", node.span, message));
+        }
+    }
+    faults
+}
+
+/// Faults of a value, at the place where it is given.
+pub(crate) fn check_value(
+    name: &str,
+    declaration: &Declaration,
+    parameter_type: ParameterType,
+    text: &str,
+    span: Span,
+) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    let mut refuse = |what: String, hint: Option<String>| {
+        let message = format!("parameter `{name}`: {what}");
+        let said = declaration
+            .get("ConstraintDescription")
+            .and_then(Node::as_text);
+        let hint = said.map(str::to_owned).or(hint);
+        faults.push(Diagnostic::error("parameter-value", span, message).with_hint_if(hint));
+    };
+    if text.len() > MAX_PARAMETER_BYTES {
+        let bytes = text.len();
+        refuse(
+            format!("{bytes} bytes are more than {MAX_PARAMETER_BYTES}"),
+            None,
+        );
+    }
+    let items: Vec<&str> = match parameter_type {
+        list if list.is_list() => members(text).collect(),
+        _ => vec![text],
+    };
+    let is_number_type = matches!(
+        parameter_type,
+        ParameterType::Number | ParameterType::NumberList
+    );
+    for item in items {
+        if is_number_type && !is_number(item.trim()) {
+            refuse(format!("`{item}` is no number"), None);
+            continue;
+        }
+        if let Some(fault) = not_allowed(declaration, item) {
+            refuse(fault.0, fault.1);
+        }
+        let pattern = declaration.get("AllowedPattern").and_then(Node::as_text);
+        if let Some(pattern) = pattern
+            && compile(pattern).is_some_and(|regex| !regex.is_match(item))
+        {
+            refuse(format!("`{item}` does not match `{pattern}`"), None);
+        }
+        if let Some(fault) = out_of_bounds(declaration, item, is_number_type) {
+            refuse(fault, None);
+        }
+    }
+    faults
+}
+
+fn not_allowed(declaration: &Declaration, item: &str) -> Option<(String, Option<String>)> {
+    let allowed = declaration.get("AllowedValues")?.as_list()?;
+    let allowed: Vec<&str> = allowed.iter().filter_map(Node::as_text).collect();
+    if allowed.contains(&item) {
+        return None;
+    }
+    let hint = did_you_mean(item, allowed.iter().copied())
+        .or_else(|| Some(format!("allowed are {}", allowed.join(", "))));
+    Some((format!("`{item}` is not among the allowed values"), hint))
+}
+
+fn out_of_bounds(declaration: &Declaration, item: &str, is_number: bool) -> Option<String> {
+    let bound = |attribute| declaration.get(attribute).and_then(number_of);
+    if is_number {
+        let value: f64 = item.trim().parse().ok()?;
+        let low = bound("MinValue").filter(|low| value < *low);
+        let high = bound("MaxValue").filter(|high| value > *high);
+        return low
+            .map(|low| format!("`{item}` is less than {low}"))
+            .or_else(|| high.map(|high| format!("`{item}` is more than {high}")));
+    }
+    let length = u32::try_from(item.chars().count()).map_or(f64::MAX, f64::from);
+    let low = bound("MinLength").filter(|low| length < *low);
+    let high = bound("MaxLength").filter(|high| length > *high);
+    low.map(|low| format!("`{item}` is shorter than {low} characters"))
+        .or_else(|| high.map(|high| format!("the value is longer than {high} characters")))
+}
+
+fn number_of(node: &Node) -> Option<f64> {
+    node.as_text()?.trim().parse().ok()
+}
+
+/// The pattern, anchored at both ends as CloudFormation does; `None` when it
+/// uses what our matcher does not know.
+fn compile(pattern: &str) -> Option<Regex> {
+    Regex::new(&format!("^(?:{pattern})$")).ok()
+}

@@ -1,0 +1,64 @@
+//! `Fn::FindInMap`: a value of the section `Mappings`.
+
+use crate::diagnostic::Diagnostic;
+use crate::evaluate::evaluate_node;
+use crate::node::{Map, Node};
+use crate::scope::Scope;
+use crate::suggest::did_you_mean;
+use crate::value::{Span, Value};
+
+pub(super) fn evaluate(scope: &mut Scope<'_>, argument: &Node, span: Span) -> Option<Value> {
+    let items = argument.as_list().unwrap_or_default();
+    let keys: Vec<Value> = items
+        .iter()
+        .take(3)
+        .filter_map(|key| evaluate_node(scope, key))
+        .collect();
+    let default = items.get(3).and_then(|item| item.get("DefaultValue"));
+    let texts: Vec<&str> = keys.iter().filter_map(Value::as_text).collect();
+    let [mapping, top, second] = texts.as_slice() else {
+        let keys: Vec<&Value> = keys.iter().collect();
+        return Some(scope.opaque("Fn::FindInMap", &keys, span));
+    };
+    let found = find(&scope.template.mappings, mapping, &[top, second]);
+    match (found, default) {
+        (Ok(node), _) => {
+            let value = evaluate_node(scope, node)?;
+            Some(scope.moved(&value, span))
+        }
+        (Err(_), Some(default)) => evaluate_node(scope, default),
+        (Err(fault), None) => {
+            let place = keys[fault.argument].provenance.span;
+            let diagnostic = Diagnostic::error("unknown-mapping", place, fault.message);
+            scope.report(diagnostic.with_hint_if(fault.hint));
+            let keys: Vec<&Value> = keys.iter().collect();
+            Some(scope.opaque("Fn::FindInMap", &keys, span))
+        }
+    }
+}
+
+struct NotFound {
+    /// Which of the three arguments leads nowhere.
+    argument: usize,
+    message: String,
+    hint: Option<String>,
+}
+
+/// Walks down from the mapping by its keys.
+fn find<'t>(mappings: &'t Map, mapping: &str, keys: &[&str]) -> Result<&'t Node, NotFound> {
+    let entry = mappings.get(mapping).ok_or_else(|| NotFound {
+        argument: 0,
+        message: format!("there is no mapping `{mapping}`"),
+        hint: did_you_mean(mapping, mappings.keys().map(String::as_str)),
+    })?;
+    let mut node = &entry.value;
+    for (index, key) in keys.iter().enumerate() {
+        let map = node.as_map();
+        node = node.get(key).ok_or_else(|| NotFound {
+            argument: index + 1,
+            message: format!("mapping `{mapping}` has no key `{key}`"),
+            hint: did_you_mean(key, map.into_iter().flat_map(Map::keys).map(String::as_str)),
+        })?;
+    }
+    Ok(node)
+}
