@@ -9,6 +9,10 @@ const SECRET: &str =
     "arn:aws:secretsmanager:ap-northeast-2:111122223333:secret:kickytime/db-a1B2c3";
 const KEY: &str = "arn:aws:kms:ap-northeast-2:111122223333:key/1234";
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "reads as `policy(.., json!(..))`"
+)]
 fn policy(name: &str, statements: Value) -> Named {
     let document = json!({"Version": "2012-10-17", "Statement": statements});
     Named::new(name, PolicyDocument::parse(&document).unwrap())
