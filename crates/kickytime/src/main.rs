@@ -1,1 +1,36 @@
-fn main() {}
+//! `kickytime`: runs, proves and operates the system of a CloudFormation template.
+//!
+//! This file only dispatches. A command parses its arguments in `cli`, works
+//! in its file under `commands`, and speaks through `render`. Exit status: 0
+//! is yes or clean, 1 a clean no (findings), 2 "could not answer".
+
+mod cli;
+mod commands;
+mod error;
+mod render;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = render::Terminal::new(cli.global.color);
+    let outcome = match cli.command {
+        Command::Up(arguments) => commands::up::run(arguments, &terminal),
+        Command::Down(arguments) => commands::down::run(&arguments),
+        Command::Status(arguments) => commands::status::run(&arguments),
+        Command::Env(arguments) => commands::env::run(&arguments),
+        Command::Check(arguments) => commands::check::run(&arguments, &terminal),
+    };
+    match outcome {
+        Ok(status) => status,
+        Err(error) => {
+            render::error(&error, &terminal);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The command line as people type it, and the help that teaches it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Run, prove and operate an AWS system from its CloudFormation template.
+///
+/// `kickytime up` runs the whole system of infra/kickytime.yaml on this
+/// machine: every network interface in a Linux network namespace of its own,
+/// with the template's security groups, routes and policies enforced.
+#[derive(Parser, Debug)]
+#[command(name = "kickytime", version, propagate_version = true)]
+#[command(after_help = "\
+Examples:
+  kickytime up                         run the system; open http://localhost:8000
+  kickytime status                     what runs where
+  eval \"$(kickytime env)\"              let aws-cli talk to the running region
+  kickytime check                      faults in the template, each with its line
+
+Exit status: 0 yes or clean, 1 a clean no (findings), 2 could not answer.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// When to colour the output.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run the template's system on this machine until Ctrl-C.
+    Up(Up),
+    /// Stop the running region.
+    Down(State),
+    /// Show what runs where: addresses, doors, health, sign-ins.
+    Status(Status),
+    /// Print the variables that point AWS tools at the running region.
+    #[command(after_help = "\
+The credentials belong to the region's own IAM user; they open nothing else.
+  eval \"$(kickytime env)\"
+  aws sts get-caller-identity")]
+    Env(Env),
+    /// Report faults in a template and what the analysis does not cover.
+    Check(Check),
+}
+
+/// Which template, and with which values.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct TemplateArguments {
+    /// The CloudFormation template; `-` reads standard input.
+    #[arg(default_value = "infra/kickytime.yaml", value_name = "TEMPLATE")]
+    pub(crate) template: PathBuf,
+    /// A parameter's value; may be repeated, and wins over the file.
+    #[arg(long = "parameter", short = 'p', value_name = "NAME=VALUE")]
+    pub(crate) parameters: Vec<String>,
+    /// Parameter values from a file in the CloudFormation command line's form.
+    #[arg(long = "parameters", value_name = "FILE")]
+    pub(crate) parameter_file: Option<PathBuf>,
+    /// The region to evaluate for.
+    #[arg(long, default_value = "ap-northeast-2")]
+    pub(crate) region: String,
+    /// The stack's name [default: the template's file name].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stack_name: Option<String>,
+}
+
+/// Where the region keeps its data.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct State {
+    /// The state directory.
+    #[arg(long = "state", default_value = ".kickytime", value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) template: TemplateArguments,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Start over: remove the state directory first.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Port of the site's door on 127.0.0.1.
+    #[arg(long, default_value_t = 8000, value_name = "PORT")]
+    pub(crate) port: u16,
+    /// Port of the AWS API door on 127.0.0.1.
+    #[arg(long, default_value_t = 4566, value_name = "PORT")]
+    pub(crate) aws_port: u16,
+    /// The `server` program to run, instead of building it from the workspace.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server: Option<PathBuf>,
+    /// The directory of the site's static files.
+    #[arg(long, default_value = "web", value_name = "DIR")]
+    pub(crate) web: PathBuf,
+    /// Do not make the database wait for the disk; for tests only.
+    #[arg(long, hide = true)]
+    pub(crate) fast_database: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// The output's form.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Env {
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// The output's form: shell commands, or JSON.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) template: TemplateArguments,
+    /// The output's form.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Human,
+    Json,
+}

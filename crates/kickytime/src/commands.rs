@@ -1,0 +1,7 @@
+//! One file a command: arguments in, exit status out.
+
+pub(crate) mod check;
+pub(crate) mod down;
+pub(crate) mod env;
+pub(crate) mod status;
+pub(crate) mod up;

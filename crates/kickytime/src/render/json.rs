@@ -1,0 +1,44 @@
+//! Results as JSON: a stable form for programs, `"version": 1`.
+
+use cfn::{Diagnostic, Severity, Source, Span};
+use model::NotAnalysed;
+use serde_json::{Value, json};
+
+/// The result of `check`.
+pub(crate) fn check(source: &Source, found: &[Diagnostic], not_analysed: &[NotAnalysed]) -> Value {
+    json!({
+        "version": 1,
+        "template": source.name.as_ref(),
+        "diagnostics": found.iter().map(diagnostic).collect::<Vec<_>>(),
+        "notAnalysed": not_analysed.iter().map(gap).collect::<Vec<_>>(),
+    })
+}
+
+fn diagnostic(diagnostic: &Diagnostic) -> Value {
+    json!({
+        "severity": match diagnostic.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        },
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "span": span(diagnostic.span),
+        "hint": diagnostic.hint,
+        "related": diagnostic.related.iter()
+            .map(|(place, text)| json!({ "span": span(*place), "message": text }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn gap(entry: &NotAnalysed) -> Value {
+    json!({
+        "what": entry.subject.to_string(),
+        "logicalId": entry.provenance.logical_id.as_ref(),
+        "path": entry.provenance.path.as_ref(),
+        "span": span(entry.provenance.span),
+    })
+}
+
+fn span(span: Span) -> Value {
+    json!({ "line": span.line, "column": span.column, "start": span.start, "end": span.end })
+}
