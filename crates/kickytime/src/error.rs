@@ -8,7 +8,10 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub(crate) enum CommandError {
     #[error("cannot read `{path}`")]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("`{path}` is not UTF-8 text")]
     NotText { path: PathBuf },
     #[error("`{text}` is not of the form NAME=VALUE")]
@@ -21,9 +24,9 @@ impl CommandError {
     /// What the person can do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Some(
-                "run it in the project's folder, or name the file".to_owned(),
-            ),
+            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Some("run it in the project's folder, or name the file".to_owned())
+            }
             Self::ParameterFile { .. } => Some(
                 "expected [{\"ParameterKey\": \"…\", \"ParameterValue\": \"…\"}, …]".to_owned(),
             ),

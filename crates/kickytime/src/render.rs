@@ -1,6 +1,10 @@
 //! What people see: one file a format, and nothing else prints.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is this module's work")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is this module's work"
+)]
 
 pub(crate) mod human;
 pub(crate) mod json;
@@ -41,7 +45,11 @@ pub(crate) fn talk(text: &str) {
 /// An error with its causes and its hint, once, at the edge.
 pub(crate) fn error(error: &CommandError, terminal: &Terminal) {
     let paint = |text: &str, code: &str| {
-        if terminal.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if terminal.color {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     };
     talk(&format!("{} {error}", paint("error:", "1;31")));
     let mut source = error.source();

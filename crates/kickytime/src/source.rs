@@ -25,7 +25,9 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     pub(crate) fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 }
 
@@ -63,24 +65,43 @@ pub(crate) fn load(
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
     let stack = Arc::new(stack);
     let model = model::lower(&stack);
-    Ok(Loaded { source: template.source, stack, model, diagnostics })
+    Ok(Loaded {
+        source: template.source,
+        stack,
+        model,
+        diagnostics,
+    })
 }
 
 /// The values beside a template that let it run locally: `NAME.local.json`
 /// beside `NAME.yaml`; nothing when there is no such file.
 pub(crate) fn local_parameters(template: &Path) -> Result<BTreeMap<String, String>, CommandError> {
     let file = template.with_extension("local.json");
-    if file.exists() { read_parameters(&file) } else { Ok(BTreeMap::new()) }
+    if file.exists() {
+        read_parameters(&file)
+    } else {
+        Ok(BTreeMap::new())
+    }
 }
 
 fn stack_name(arguments: &TemplateArguments) -> String {
     arguments.stack_name.clone().unwrap_or_else(|| {
-        let stem = arguments.template.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let stem = arguments
+            .template
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
         let stem = stem.unwrap_or_default();
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let name: String = stem.chars().map(|c| if is_allowed(c) { c } else { '-' }).collect();
+        let name: String = stem
+            .chars()
+            .map(|c| if is_allowed(c) { c } else { '-' })
+            .collect();
         let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
-        if starts_well { name } else { "stack".to_owned() }
+        if starts_well {
+            name
+        } else {
+            "stack".to_owned()
+        }
     })
 }
 
@@ -89,22 +110,34 @@ fn is_standard_input(path: &Path) -> bool {
 }
 
 fn read_template(path: &Path) -> Result<String, CommandError> {
-    let failed = |source| CommandError::Read { path: path.to_owned(), source };
+    let failed = |source| CommandError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let bytes = if is_standard_input(path) {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
         bytes
     } else {
         std::fs::read(path).map_err(failed)?
     };
-    String::from_utf8(bytes).map_err(|_| CommandError::NotText { path: path.to_owned() })
+    String::from_utf8(bytes).map_err(|_| CommandError::NotText {
+        path: path.to_owned(),
+    })
 }
 
 fn read_parameters(path: &Path) -> Result<BTreeMap<String, String>, CommandError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| CommandError::Read { path: path.to_owned(), source })?;
-    parse_parameters(&text)
-        .map_err(|reason| CommandError::ParameterFile { path: PathBuf::from(path), reason })
+    let text = std::fs::read_to_string(path).map_err(|source| CommandError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse_parameters(&text).map_err(|reason| CommandError::ParameterFile {
+        path: PathBuf::from(path),
+        reason,
+    })
 }
 
 /// The form of `aws cloudformation … --parameters file://…`.
@@ -130,7 +163,10 @@ mod tests {
     #[test]
     fn parameters_in_the_form_of_the_aws_command_line() {
         let parsed = parse_parameters(r#"[{"ParameterKey":"A","ParameterValue":"1"}]"#);
-        assert_eq!(parsed, Ok(BTreeMap::from([("A".to_owned(), "1".to_owned())])));
+        assert_eq!(
+            parsed,
+            Ok(BTreeMap::from([("A".to_owned(), "1".to_owned())]))
+        );
         assert!(parse_parameters("{}").is_err());
         assert!(parse_parameters(r#"[{"ParameterKey":"A"}]"#).is_err());
     }

@@ -38,6 +38,7 @@ const PASSIVE: &[&str] = &[
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
+    "AWS::SSM::Document",
     "AWS::SSM::Parameter",
 ];
 

@@ -94,6 +94,11 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// A scalar's text; unknown symbols keep their own spelling.
+    fn spelled(&self, value: &Value) -> Option<String> {
+        value.render(&|symbol| Some(self.spell(symbol)))
+    }
+
     fn spell(&self, symbol: &Symbol) -> String {
         self.resolve(symbol).unwrap_or_else(|| symbol.to_string())
     }
@@ -170,12 +175,13 @@ impl<'a> Reader<'a> {
             .extend(keys.iter().map(|key| (*key).to_owned()));
     }
 
-    /// Text with stand-ins; a value nothing is known about is reported.
+    /// Text with stand-ins. A symbol nothing is known about keeps its own
+    /// spelling, `${DomainName}`, so that it stays equal to itself.
     pub(crate) fn text(&self, key: &str) -> Option<String> {
         let value = self.value(key)?;
-        let text = self.lowering.text(value);
+        let text = self.lowering.spelled(value);
         if text.is_none() {
-            self.unusable(key, value, "only AWS knows it");
+            self.unusable(key, value, "not text");
         }
         text
     }
@@ -185,9 +191,9 @@ impl<'a> Reader<'a> {
         items
             .iter()
             .filter_map(|item| {
-                let text = self.lowering.text(item);
+                let text = self.lowering.spelled(item);
                 if text.is_none() {
-                    self.unusable(key, item, "only AWS knows it");
+                    self.unusable(key, item, "not text");
                 }
                 text
             })

@@ -23,7 +23,11 @@ pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, Co
             render::data(&(text + &not_analysed(&loaded) + &summary(&loaded)));
         }
     }
-    Ok(if loaded.has_errors() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    Ok(if loaded.has_errors() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn not_analysed(loaded: &Loaded) -> String {
@@ -45,7 +49,11 @@ fn summary(loaded: &Loaded) -> String {
     let faults = loaded.diagnostics.len();
     let gaps = loaded.model.not_analysed.len();
     let name = &loaded.source.name;
-    let verdict = if faults == 0 { "no faults".to_owned() } else { count(faults, "fault") };
+    let verdict = if faults == 0 {
+        "no faults".to_owned()
+    } else {
+        count(faults, "fault")
+    };
     format!(
         "{name}: {verdict}; {}, {}, {gaps} not analysed",
         count(resources, "resource"),
@@ -54,5 +62,9 @@ fn summary(loaded: &Loaded) -> String {
 }
 
 fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
 }

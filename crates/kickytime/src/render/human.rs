@@ -1,14 +1,19 @@
 //! Diagnostics as people read them: the source line, the place, the advice.
 
 use cfn::{Diagnostic, Severity, Source, Span};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
+};
 
 use super::Terminal;
 
 /// All diagnostics, one after another, ready to print.
 pub(crate) fn diagnostics(source: &Source, found: &[Diagnostic], terminal: &Terminal) -> String {
-    let theme =
-        if terminal.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme = if terminal.color {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
     let named = NamedSource::new(source.name.as_ref(), source.text.to_string());
     found
@@ -32,7 +37,10 @@ fn convert(diagnostic: &Diagnostic) -> MietteDiagnostic {
     let label = |span: Span, text: Option<String>| {
         LabeledSpan::new(text, span.start, span.end.saturating_sub(span.start))
     };
-    let related = diagnostic.related.iter().map(|(span, text)| label(*span, Some(text.clone())));
+    let related = diagnostic
+        .related
+        .iter()
+        .map(|(span, text)| label(*span, Some(text.clone())));
     let labels = std::iter::once(label(diagnostic.span, None)).chain(related);
     let converted = MietteDiagnostic::new(diagnostic.message.clone())
         .with_code(diagnostic.code)

@@ -119,6 +119,7 @@ fn local_program(lowering: &Lowering<'_>, resource: &Resource) -> Option<LocalPr
 
 fn group(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> AutoScalingGroup {
     properties.skip(&[
+        "AutoScalingGroupName",
         "Cooldown",
         "DefaultInstanceWarmup",
         "HealthCheckGracePeriod",

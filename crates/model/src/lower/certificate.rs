@@ -35,17 +35,16 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
             target.skip(&["EvaluateTargetHealth", "HostedZoneId"]);
             target.text("DNSName")
         });
+        let record_type = properties.text("Type").unwrap_or_else(|| "A".to_owned());
+        let records = properties.texts("ResourceRecords");
         let Some(name) = properties.text("Name") else {
             continue;
         };
         let record = RecordSet {
             name: name.trim_end_matches('.').to_owned(),
-            record_type: properties.text("Type").unwrap_or_else(|| "A".to_owned()),
+            record_type,
             alias: alias.is_some(),
-            values: alias
-                .into_iter()
-                .chain(properties.texts("ResourceRecords"))
-                .collect(),
+            values: alias.into_iter().chain(records).collect(),
             provenance: properties.provenance.clone(),
             id: id.clone(),
         };
