@@ -34,6 +34,7 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
     }
     for resource in lowering.resources("AWS::ElasticLoadBalancingV2::ListenerRule") {
         let properties = lowering.reader(resource);
+        properties.skip(&["Tags"]);
         let listener =
             properties.reference("ListenerArn", &["AWS::ElasticLoadBalancingV2::Listener"]);
         let rule = ListenerRule {
@@ -83,7 +84,7 @@ fn pairs(attributes: &[Reader<'_>]) -> Vec<(String, String)> {
 }
 
 fn listener(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> Option<Listener> {
-    properties.skip(&["MutualAuthentication", "ListenerAttributes"]);
+    properties.skip(&["MutualAuthentication", "ListenerAttributes", "Tags"]);
     let certificates = properties.children("Certificates");
     let certificates = certificates
         .iter()
