@@ -4,12 +4,15 @@
 //! condition holds. Every node is evaluated once and every answer is total:
 //! what cannot be computed is a symbol.
 
+use crate::check;
 use crate::condition;
 use crate::diagnostic::Diagnostic;
+use crate::graph::cycles;
 use crate::intrinsic::{self, for_each, reference};
 use crate::limits;
 use crate::node::{Node, NodeKind};
 use crate::parameter;
+use crate::rule;
 use crate::scope::Scope;
 use crate::stack::{Environment, Output, Resource, ResourceProvenance, Stack};
 use crate::template::{Declaration, Template};
@@ -20,11 +23,13 @@ use crate::value::{Fragment, Kind, Provenance, Value};
 pub fn evaluate(template: &Template, environment: &Environment) -> (Stack, Vec<Diagnostic>) {
     let (expanded, mut diagnostics) = for_each::expand(template, environment);
     let template = expanded.as_ref().unwrap_or(template);
+    diagnostics.extend(check::check(template));
     let mut scope = Scope::new(template, environment);
     parameter::evaluate_all(&mut scope);
     for name in template.conditions.keys() {
         condition::evaluate_named(&mut scope, name);
     }
+    rule::evaluate_all(&mut scope);
     let mut stack = Stack {
         description: template.description.clone(),
         account_id: environment.account_id.clone(),
@@ -34,6 +39,7 @@ pub fn evaluate(template: &Template, environment: &Environment) -> (Stack, Vec<D
         ..Stack::default()
     };
     evaluate_resources(&mut scope, &mut stack);
+    check_cycles(&mut scope);
     evaluate_outputs(&mut scope, &mut stack);
     scope.enter("");
     stack.metadata = template
@@ -179,19 +185,49 @@ fn evaluate_resource(scope: &mut Scope<'_>, name: &str, declaration: &Declaratio
 
 /// `DependsOn` and every reference, of resources that exist.
 fn dependencies(scope: &mut Scope<'_>, name: &str, declaration: &Declaration) -> Vec<String> {
-    let written = declaration
-        .get("DependsOn")
-        .map(Node::items)
-        .unwrap_or_default();
-    let mut found: Vec<String> = scope.references.keys().cloned().collect();
-    found.extend(written.iter().filter_map(Node::as_text).map(str::to_owned));
+    let mut found = std::mem::take(&mut scope.references);
+    let written = declaration.get("DependsOn").map(Node::items);
+    for item in written.unwrap_or_default() {
+        if let Some(id) = item.as_text() {
+            found.entry(id.to_owned()).or_insert(item.span);
+        }
+    }
     let template = scope.template;
-    found.retain(|id| {
-        id != name && template.resources.contains_key(id) && !scope.absent.contains(id.as_str())
-    });
-    found.sort();
-    found.dedup();
     found
+        .retain(|id, _| template.resources.contains_key(id) && !scope.absent.contains(id.as_str()));
+    let others = found.keys().filter(|id| *id != name).cloned().collect();
+    scope.dependencies.insert(name.to_owned(), found);
+    others
+}
+
+/// Resources that need each other can never be created.
+fn check_cycles(scope: &mut Scope<'_>) {
+    let graph = scope
+        .dependencies
+        .iter()
+        .map(|(from, to)| (from.as_str(), to.keys().map(String::as_str).collect()))
+        .collect();
+    let mut faults = Vec::new();
+    for cycle in cycles(&graph) {
+        let edges = cycle.iter().zip(cycle.iter().cycle().skip(1));
+        let mut places = edges.map(|(from, to)| (from, to, scope.dependencies[*from][*to]));
+        let Some((first, _, place)) = places.next() else {
+            continue;
+        };
+        let names: Vec<String> = cycle
+            .iter()
+            .chain([first])
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let message = format!("resources depend on each other: {}", names.join(" → "));
+        let fault = Diagnostic::error("dependency-cycle", place, message).with_hint(
+            "break the circle, for example with a stand-alone rule or attachment resource",
+        );
+        faults.push(places.fold(fault, |fault, (from, to, place)| {
+            fault.with_related(place, format!("`{from}` needs `{to}` here"))
+        }));
+    }
+    scope.diagnostics.extend(faults);
 }
 
 fn evaluate_outputs(scope: &mut Scope<'_>, stack: &mut Stack) {

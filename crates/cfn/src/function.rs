@@ -125,6 +125,19 @@ impl Function {
         }
     }
 
+    /// True of the functions for the section `Rules`.
+    pub(crate) fn is_for_rules(self) -> bool {
+        matches!(
+            self,
+            Self::Contains
+                | Self::EachMemberEquals
+                | Self::EachMemberIn
+                | Self::RefAll
+                | Self::ValueOf
+                | Self::ValueOfAll
+        )
+    }
+
     /// True of the functions that answer with a truth value.
     pub(crate) fn is_logical(self) -> bool {
         matches!(

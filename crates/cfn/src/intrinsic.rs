@@ -24,7 +24,8 @@ mod to_json_string;
 use crate::condition;
 use crate::evaluate::evaluate_node;
 use crate::function::Function;
-use crate::node::Call;
+use crate::node::{Call, Node};
+use crate::rule;
 use crate::scope::Scope;
 use crate::value::{Kind, Span, Value};
 
@@ -46,6 +47,7 @@ pub(crate) fn evaluate(scope: &mut Scope<'_>, call: &Call, span: Span) -> Option
         Function::ImportValue => Some(import_value::evaluate(scope, argument, span)),
         Function::Length => Some(length::evaluate(scope, argument, span)),
         Function::ToJsonString => Some(to_json_string::evaluate(scope, argument, span)),
+        Function::RefAll => Some(rule::evaluate_ref_all(scope, argument, span)),
         function if function.is_logical() => {
             let truth = condition::evaluate_call(scope, call);
             Some(match truth {
@@ -66,7 +68,7 @@ pub(crate) fn evaluate(scope: &mut Scope<'_>, call: &Call, span: Span) -> Option
 fn arguments<const N: usize>(
     scope: &mut Scope<'_>,
     function: Function,
-    argument: &crate::node::Node,
+    argument: &Node,
     span: Span,
 ) -> Result<[Value; N], Value> {
     let items = argument.as_list().unwrap_or_default();

@@ -5,16 +5,20 @@
 //! What the resources *mean* is left to the `model` crate.
 #![deny(clippy::disallowed_methods)]
 
+mod check;
 mod condition;
 mod constraint;
 mod diagnostic;
 mod dynamic_reference;
 mod evaluate;
 mod function;
+mod graph;
 mod intrinsic;
 mod limits;
 mod node;
 mod parameter;
+mod parameter_file;
+mod rule;
 mod scalar;
 mod scope;
 mod stack;
@@ -30,6 +34,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use evaluate::evaluate;
 pub use function::Function;
 pub use node::{Call, Entry, Map, Node, NodeKind};
+pub use parameter_file::{ParameterFileError, parse_parameters};
 pub use stack::{Environment, Output, Resource, ResourceProvenance, Stack};
 pub use symbol::Symbol;
 pub use template::{Declaration, Source, Template, parse};

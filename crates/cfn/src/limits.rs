@@ -14,10 +14,16 @@ const MAX_PARAMETERS: usize = 200;
 const MAX_OUTPUTS: usize = 200;
 const MAX_MAPPINGS: usize = 200;
 const MAX_MAPPING_ATTRIBUTES: usize = 200;
-const MAX_NAME_CHARACTERS: usize = 255;
+pub(crate) const MAX_NAME_CHARACTERS: usize = 255;
 const MAX_DESCRIPTION_BYTES: usize = 1024;
 pub(crate) const MAX_DYNAMIC_REFERENCES: usize = 60;
 pub(crate) const MAX_PARAMETER_BYTES: usize = 4096;
+
+/// Loops in each other. Source: Template Reference, "Fn::ForEach".
+pub(crate) const MAX_LOOP_DEPTH: usize = 5;
+
+/// Nodes that loops may write out, however large their collections are.
+pub(crate) const MAX_LOOP_NODES: usize = 500_000;
 
 /// More faults than this are counted, not listed.
 const MAX_DIAGNOSTICS: usize = 1000;

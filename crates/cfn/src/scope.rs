@@ -24,6 +24,8 @@ pub(crate) struct Scope<'t> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Resources the current one refers to, with the first place.
     pub(crate) references: BTreeMap<String, Span>,
+    /// Who needs whom, with the first place that says so.
+    pub(crate) dependencies: BTreeMap<String, BTreeMap<String, Span>>,
     pub(crate) dynamic_references: usize,
     /// Resources that are being looked into for another one's sake.
     aside: Vec<String>,
@@ -51,6 +53,7 @@ impl<'t> Scope<'t> {
             absent: BTreeSet::new(),
             diagnostics: Vec::new(),
             references: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
             dynamic_references: 0,
             aside: Vec::new(),
             place: Place::default(),
