@@ -2,5 +2,6 @@
 
 pub mod balancer;
 pub mod edge;
+mod headers;
 pub mod pool;
 pub mod viewer;

@@ -213,13 +213,11 @@ pub struct FixedResponse {
     pub body: String,
 }
 
-/// How to reach and check targets. The targets themselves come and go at run time.
+/// How to reach and check targets, which speak HTTP/1.1 without TLS. The targets themselves come and go at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetGroup {
     /// The ARN, as access logs name it.
     pub arn: String,
-    /// What targets speak.
-    pub protocol: TargetProtocol,
     /// The port of a target registered without one.
     pub port: u16,
     /// How a target is chosen.
@@ -228,15 +226,6 @@ pub struct TargetGroup {
     pub deregistration_delay: Duration,
     /// How health is found out.
     pub health_check: HealthCheck,
-}
-
-/// What targets speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TargetProtocol {
-    /// HTTP/1.1.
-    Http,
-    /// HTTP/1.1 over TLS. As AWS does, the target's certificate is not verified by name.
-    Https,
 }
 
 /// `load_balancing.algorithm.type`.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Incoming};
 
 use super::{Body, BodyError, full};
@@ -24,16 +24,23 @@ pub enum WholeBodyError {
 }
 
 /// Reads a whole body of at most `limit` bytes.
-pub async fn collect<B>(body: B, limit: usize) -> Result<Bytes, WholeBodyError>
-where
-    B: HttpBody<Data = Bytes>,
-    B::Error: Into<BodyError>,
-{
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(WholeBodyError::TooLarge { limit }),
-        Err(error) => Err(WholeBodyError::BrokeOff(error)),
+pub async fn collect(mut body: Body, limit: usize) -> Result<Bytes, WholeBodyError> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(WholeBodyError::BrokeOff)?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > limit {
+            return Err(WholeBodyError::TooLarge { limit });
+        }
+        if whole.is_empty() && body.is_end_stream() {
+            // one piece, as most are: no copy
+            return Ok(data);
+        }
+        whole.extend_from_slice(&data);
     }
+    Ok(whole.freeze())
 }
 
 /// Turns a whole-body handler into one for [`super::serve`].
@@ -57,6 +64,7 @@ where
         let handler = Arc::clone(&handler);
         Box::pin(async move {
             let (parts, body) = request.into_parts();
+            let body = body.map_err(BodyError::from).boxed_unsync();
             match collect(body, limit).await {
                 Ok(bytes) => handler(Request::from_parts(parts, bytes)).await.map(full),
                 Err(WholeBodyError::TooLarge { .. }) => refused(StatusCode::PAYLOAD_TOO_LARGE),

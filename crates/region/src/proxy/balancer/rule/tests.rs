@@ -1,0 +1,137 @@
+use http::Request;
+use proptest::prelude::*;
+
+use super::*;
+use crate::blueprint::balancer::{Action, FixedResponse, ListenerProtocol};
+
+fn listener(rules: Vec<(u32, Vec<Condition>)>) -> Listener {
+    let action = Action::FixedResponse(FixedResponse {
+        status: http::StatusCode::OK,
+        content_type: None,
+        body: String::new(),
+    });
+    let rules = rules
+        .into_iter()
+        .map(|(priority, conditions)| Rule {
+            priority,
+            conditions,
+            action: action.clone(),
+        })
+        .collect();
+    Listener {
+        port: 80,
+        protocol: ListenerProtocol::Http,
+        rules,
+        default_action: action,
+    }
+}
+
+fn texts(values: &[&str]) -> Vec<String> {
+    values.iter().map(|&value| value.to_owned()).collect()
+}
+
+/// Whether one condition holds for `METHOD URL` with one header.
+fn one(condition: Condition, method: &str, uri: &str, header: (&str, &str)) -> bool {
+    let request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .header(header.0, header.1)
+        .body(())
+        .unwrap();
+    let (parts, ()) = request.into_parts();
+    let listener = listener(vec![(1, vec![condition])]);
+    let asked = Asked {
+        parts: &parts,
+        authority: "Kickytime.Example:443",
+        source: "203.0.113.9".parse().unwrap(),
+    };
+    matching(&listener, &asked).is_some()
+}
+
+#[test]
+fn each_condition_type_looks_where_aws_says() {
+    let get = |condition, uri| one(condition, "GET", uri, ("x-origin-secret", "Abc"));
+    let path = |pattern: &str| Condition::PathPattern(texts(&[pattern]));
+    assert!(get(path("/api/matches*"), "/api/matches/1?x=/other"));
+    assert!(
+        !get(path("/api/matches*"), "/api/Matches"),
+        "paths are case-sensitive"
+    );
+    assert!(!get(path("/api/matches"), "/api/matches/1"));
+    assert!(get(path("/api/match?s"), "/api/matches"));
+    assert!(!get(path("*x=1"), "/a?x=1"), "the query is not the path");
+
+    let host = |pattern: &str| Condition::HostHeader(texts(&["no.example", pattern]));
+    assert!(get(host("*.EXAMPLE"), "/"));
+    assert!(
+        !get(host("kickytime.example:443"), "/"),
+        "the port is not the host"
+    );
+
+    let header = |value: &str| Condition::HttpHeader {
+        name: "X-Origin-Secret".into(),
+        values: texts(&[value]),
+    };
+    assert!(get(header("aB?"), "/"));
+    assert!(!get(header("ab"), "/"));
+
+    let method = Condition::HttpRequestMethod(texts(&["POST", "GET"]));
+    assert!(get(method.clone(), "/"));
+    assert!(
+        !one(method, "get", "/", ("a", "b")),
+        "methods are case-sensitive"
+    );
+
+    let query = |key: Option<&str>, value: &str| {
+        Condition::QueryString(vec![QueryPattern {
+            key: key.map(str::to_owned),
+            value: value.into(),
+        }])
+    };
+    assert!(get(query(Some("version"), "v1*"), "/?a=b&VERSION=V12"));
+    assert!(get(query(None, "b"), "/?a=b"));
+    assert!(!get(query(Some("a"), "b"), "/?b=a"));
+    assert!(!get(query(None, "*"), "/"), "no query, no parameter");
+
+    let source = |range: &str| Condition::SourceIp(vec![range.parse().unwrap()]);
+    assert!(get(source("203.0.113.0/24"), "/"));
+    assert!(!get(source("10.0.0.0/8"), "/"));
+}
+
+#[test]
+fn all_conditions_must_hold_and_the_lowest_priority_wins() {
+    let path = |pattern: &str| Condition::PathPattern(texts(&[pattern]));
+    let post = Condition::HttpRequestMethod(texts(&["POST"]));
+    let listener = listener(vec![
+        (20, vec![path("/*")]),
+        (10, vec![path("/a*")]),
+        (5, vec![path("/a*"), post]),
+    ]);
+    let (parts, ()) = Request::get("/abc").body(()).unwrap().into_parts();
+    let asked = Asked {
+        parts: &parts,
+        authority: "h",
+        source: "::1".parse().unwrap(),
+    };
+    assert_eq!(matching(&listener, &asked).unwrap().priority, 10);
+}
+
+/// What `*` and `?` mean, said as slowly as possible.
+fn slow(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), None) => slow(rest, text),
+        (Some((b'*', rest)), Some((_, tail))) => slow(rest, text) || slow(pattern, tail),
+        (Some((byte, rest)), Some((first, tail))) => {
+            (*byte == b'?' || byte == first) && slow(rest, tail)
+        }
+        _ => false,
+    }
+}
+
+proptest! {
+    #[test]
+    fn wildcards_mean_what_they_say(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
+        prop_assert_eq!(wildcard(pattern.as_bytes(), text.as_bytes()), slow(pattern.as_bytes(), text.as_bytes()));
+    }
+}
