@@ -21,11 +21,11 @@ pub struct Condition {
     pub quantifier: Quantifier,
     pub operator: Operator,
     pub if_exists: bool,
-    /// The condition key, lower case.
+    /// The condition key as written; its letter case does not count.
     pub key: String,
     /// The values as written.
     pub values: Vec<String>,
-    pub(crate) expected: Expected,
+    pub(crate) lookup: Lookup,
 }
 
 /// How an operator treats a key with several values.
@@ -67,6 +67,14 @@ pub enum Operator {
     ArnLike,
     ArnNotLike,
     Null,
+}
+
+/// The condition made ready for comparing.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Lookup {
+    /// The key, lower case.
+    pub(crate) key: String,
+    pub(crate) expected: Expected,
 }
 
 /// The compiled values of a condition.
@@ -170,9 +178,9 @@ impl Condition {
     /// Whether the condition holds for `request`.
     #[must_use]
     pub fn holds(&self, request: &Request<'_>) -> bool {
-        let values = request.condition_values(&self.key);
+        let values = request.condition_values(&self.lookup.key);
         let negated = self.operator.is_negated();
-        if let (Operator::Null, Expected::Bools(absent)) = (self.operator, &self.expected) {
+        if let (Operator::Null, Expected::Bools(absent)) = (self.operator, &self.lookup.expected) {
             return absent.contains(&values.is_empty());
         }
         if values.is_empty() {
@@ -205,7 +213,7 @@ impl Condition {
                     .is_some_and(|pattern| matches(&pattern, value))
             })
         };
-        match &self.expected {
+        match &self.lookup.expected {
             Expected::Text(patterns) => matches(patterns, Pattern::matches, value),
             Expected::FoldedText(patterns) => patterns.iter().any(|pattern| {
                 let folded = |key: &str| single(key).map(|value| value.to_lowercase());

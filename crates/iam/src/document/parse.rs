@@ -6,7 +6,7 @@ use super::{
     ActionClause, Effect, PolicyDocument, PolicyFault, PrincipalClause, PrincipalEntry,
     ResourceClause, Statement, Version,
 };
-use crate::condition::{Condition, parse_operator, parse_values};
+use crate::condition::{Condition, Lookup, parse_operator, parse_values};
 use crate::pattern::Pattern;
 
 type Faults = Vec<PolicyFault>;
@@ -129,7 +129,7 @@ fn statement(
             negated,
             patterns: actions(value, &path, faults),
         });
-    if action.is_none() {
+    if !object.contains_key("Action") && !object.contains_key("NotAction") {
         fault(faults, path, "a statement needs `Action` or `NotAction`");
     }
     let resource =
@@ -314,9 +314,12 @@ fn conditions(value: &Value, path: &str, variables: bool, faults: &mut Faults) -
                     quantifier,
                     operator,
                     if_exists,
-                    key: key.to_ascii_lowercase(),
-                    expected,
+                    key: key.clone(),
                     values,
+                    lookup: Lookup {
+                        key: key.to_ascii_lowercase(),
+                        expected,
+                    },
                 }),
                 Err((value, kind)) => fault(faults, &path, format!("`{value}` is not {kind}")),
             }

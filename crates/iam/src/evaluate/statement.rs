@@ -96,7 +96,7 @@ impl<'a> Asked<'a> {
             expected: condition.values.clone(),
             found: self
                 .request
-                .condition_values(&condition.key)
+                .condition_values(&condition.lookup.key)
                 .iter()
                 .map(str::to_owned)
                 .collect(),

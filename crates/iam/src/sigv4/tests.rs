@@ -1,1 +1,683 @@
+use http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
 
+use super::*;
+
+const SUITE_TOKEN: &str = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA==";
+
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.append(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_str(value).unwrap(),
+        );
+    }
+    headers
+}
+
+fn suite_credentials(token: Option<&str>) -> Credentials {
+    Credentials {
+        access_key_id: "AKIDEXAMPLE".to_owned(),
+        secret_access_key: SecretKey::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+        session_token: token.map(SessionToken::new),
+    }
+}
+
+fn s3_credentials() -> Credentials {
+    Credentials {
+        access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+        secret_access_key: SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        session_token: None,
+    }
+}
+
+const SUITE_TIME: OffsetDateTime = datetime!(2015-08-30 12:36 UTC);
+const S3_TIME: OffsetDateTime = datetime!(2013-05-24 0:00 UTC);
+
+/// Signs, compares with the published signature, and verifies what was signed.
+fn check(
+    name: &str,
+    request: HttpRequest<'_>,
+    credentials: &Credentials,
+    scope: Scope<'_>,
+    body: &[u8],
+    published: &str,
+) {
+    let added = sign(&request, credentials, &scope, Payload::Bytes(body));
+    let authorization = added["authorization"].to_str().unwrap();
+    let (_, signature) = authorization.rsplit_once("Signature=").unwrap();
+    assert_eq!(signature, published, "{name}");
+
+    let mut headers = request.headers.clone();
+    headers.extend(added);
+    let request = HttpRequest {
+        headers: &headers,
+        ..request
+    };
+    let presented = Presented::read(&request).unwrap();
+    let expected = Expected {
+        region: scope.region,
+        service: scope.service,
+        now: scope.at,
+    };
+    let verified = presented.verify(
+        &request,
+        &credentials.secret_access_key,
+        Some(body),
+        &expected,
+    );
+    assert!(
+        matches!(verified, Ok(Verified::Whole)),
+        "{name}: {verified:?}"
+    );
+}
+
+/// The cases of AWS's "Signature Version 4 test suite" that need no folded headers.
+#[test]
+fn published_test_suite() {
+    let unreserved = "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let unreserved_query = "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let vanilla = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
+    type Case<'a> = (
+        &'a str,
+        &'a str,
+        &'a str,
+        &'a str,
+        &'a [(&'a str, &'a str)],
+        &'a str,
+        &'a str,
+    );
+    let cases: &[Case<'_>] = &[
+        ("get-vanilla", "GET", "/", "", &[], "", vanilla),
+        ("get-vanilla-query", "GET", "/", "", &[], "", vanilla),
+        (
+            "normalize-path/get-slash",
+            "GET",
+            "//",
+            "",
+            &[],
+            "",
+            vanilla,
+        ),
+        (
+            "normalize-path/get-slash-dot-slash",
+            "GET",
+            "/./",
+            "",
+            &[],
+            "",
+            vanilla,
+        ),
+        (
+            "normalize-path/get-relative",
+            "GET",
+            "/example/..",
+            "",
+            &[],
+            "",
+            vanilla,
+        ),
+        (
+            "normalize-path/get-relative-relative",
+            "GET",
+            "/example1/example2/../..",
+            "",
+            &[],
+            "",
+            vanilla,
+        ),
+        (
+            "get-vanilla-empty-query-key",
+            "GET",
+            "/",
+            "Param1=value1",
+            &[],
+            "",
+            "a67d582fa61cc504c4bae71f336f98b97f1ea3c7a6bfe1b6e45aec72011b9aeb",
+        ),
+        (
+            "get-vanilla-query-order-key-case",
+            "GET",
+            "/",
+            "Param2=value2&Param1=value1",
+            &[],
+            "",
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        ),
+        (
+            "get-vanilla-query-unreserved",
+            "GET",
+            "/",
+            unreserved_query,
+            &[],
+            "",
+            "9c3e54bfcdf0b19771a7f523ee5669cdf59bc7cc0884027167c21bb143a40197",
+        ),
+        (
+            "get-vanilla-query-order-value",
+            "GET",
+            "/",
+            "Param1=value2&Param1=value1",
+            &[],
+            "",
+            "5772eed61e12b33fae39ee5e7012498b51d56abc0abb7c60486157bd471c4694",
+        ),
+        (
+            "get-vanilla-query-order-encoded",
+            "GET",
+            "/",
+            "Param-3=Value3&Param=Value2&%E1%88%B4=Value1",
+            &[],
+            "",
+            "371d3713e185cc334048618a97f809c9ffe339c62934c032af5a0e595648fcac",
+        ),
+        (
+            "get-unreserved",
+            "GET",
+            unreserved,
+            "",
+            &[],
+            "",
+            "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f",
+        ),
+        (
+            "get-utf8",
+            "GET",
+            "/ሴ",
+            "",
+            &[],
+            "",
+            "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85",
+        ),
+        (
+            "get-vanilla-utf8-query",
+            "GET",
+            "/",
+            "ሴ=bar",
+            &[],
+            "",
+            "2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04",
+        ),
+        (
+            "get-header-key-duplicate",
+            "GET",
+            "/",
+            "",
+            &[
+                ("my-header1", "value2"),
+                ("my-header1", "value2"),
+                ("my-header1", "value1"),
+            ],
+            "",
+            "c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea",
+        ),
+        (
+            "get-header-value-order",
+            "GET",
+            "/",
+            "",
+            &[
+                ("my-header1", "value4"),
+                ("my-header1", "value1"),
+                ("my-header1", "value3"),
+                ("my-header1", "value2"),
+            ],
+            "",
+            "08c7e5a9acfcfeb3ab6b2185e75ce8b1deb5e634ec47601a50643f830c755c01",
+        ),
+        (
+            "get-header-value-trim",
+            "GET",
+            "/",
+            "",
+            &[("my-header1", " value1"), ("my-header2", " \"a   b   c\"")],
+            "",
+            "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736",
+        ),
+        (
+            "post-vanilla",
+            "POST",
+            "/",
+            "",
+            &[],
+            "",
+            "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+        ),
+        (
+            "post-header-key-sort",
+            "POST",
+            "/",
+            "",
+            &[("my-header1", "value1")],
+            "",
+            "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c",
+        ),
+        (
+            "post-x-www-form-urlencoded",
+            "POST",
+            "/",
+            "",
+            &form,
+            "Param1=value1",
+            "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a",
+        ),
+    ];
+    let scope = Scope {
+        region: "us-east-1",
+        service: "service",
+        at: SUITE_TIME,
+    };
+    for (name, method, path, query, extra, body, published) in cases {
+        let mut headers = headers(extra);
+        headers.insert("host", HeaderValue::from_static("example.amazonaws.com"));
+        let request = HttpRequest {
+            method,
+            path,
+            query,
+            headers: &headers,
+        };
+        check(
+            name,
+            request,
+            &suite_credentials(None),
+            scope,
+            body.as_bytes(),
+            published,
+        );
+    }
+}
+
+#[test]
+fn published_session_token_case() {
+    let headers = headers(&[("host", "example.amazonaws.com")]);
+    let request = HttpRequest {
+        method: "POST",
+        path: "/",
+        query: "",
+        headers: &headers,
+    };
+    check(
+        "post-sts-header-before",
+        request,
+        &suite_credentials(Some(SUITE_TOKEN)),
+        Scope {
+            region: "us-east-1",
+            service: "service",
+            at: SUITE_TIME,
+        },
+        b"",
+        "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead",
+    );
+}
+
+/// The worked example of "Create a signed AWS API request".
+#[test]
+fn published_iam_example() {
+    let headers = headers(&[
+        (
+            "content-type",
+            "application/x-www-form-urlencoded; charset=utf-8",
+        ),
+        ("host", "iam.amazonaws.com"),
+    ]);
+    let query = "Action=ListUsers&Version=2010-05-08";
+    let request = HttpRequest {
+        method: "GET",
+        path: "/",
+        query,
+        headers: &headers,
+    };
+    check(
+        "ListUsers",
+        request,
+        &suite_credentials(None),
+        Scope {
+            region: "us-east-1",
+            service: "iam",
+            at: SUITE_TIME,
+        },
+        b"",
+        "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7",
+    );
+}
+
+/// The worked examples of the S3 API Reference, "Authenticating requests: using the Authorization header".
+#[test]
+fn published_s3_examples() {
+    type Case<'a> = (
+        &'a str,
+        &'a str,
+        &'a str,
+        &'a [(&'a str, &'a str)],
+        &'a [u8],
+        &'a str,
+    );
+    let cases: [Case<'_>; 4] = [
+        (
+            "GET",
+            "/test.txt",
+            "",
+            &[("range", "bytes=0-9")],
+            b"",
+            "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+        ),
+        (
+            "PUT",
+            "/test%24file.text",
+            "",
+            &[
+                ("date", "Fri, 24 May 2013 00:00:00 GMT"),
+                ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+            ],
+            b"Welcome to Amazon S3.",
+            "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+        ),
+        (
+            "GET",
+            "/",
+            "lifecycle",
+            &[],
+            b"",
+            "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
+        ),
+        (
+            "GET",
+            "/",
+            "max-keys=2&prefix=J",
+            &[],
+            b"",
+            "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
+        ),
+    ];
+    for (method, path, query, extra, body, published) in cases {
+        let mut headers = headers(extra);
+        headers.insert(
+            "host",
+            HeaderValue::from_static("examplebucket.s3.amazonaws.com"),
+        );
+        let request = HttpRequest {
+            method,
+            path,
+            query,
+            headers: &headers,
+        };
+        let scope = Scope {
+            region: "us-east-1",
+            service: "s3",
+            at: S3_TIME,
+        };
+        check(path, request, &s3_credentials(), scope, body, published);
+    }
+}
+
+/// "Authenticating requests: using query parameters".
+#[test]
+fn published_presigned_url() {
+    let headers = headers(&[("host", "examplebucket.s3.amazonaws.com")]);
+    let request = HttpRequest {
+        method: "GET",
+        path: "/test.txt",
+        query: "",
+        headers: &headers,
+    };
+    let scope = Scope {
+        region: "us-east-1",
+        service: "s3",
+        at: S3_TIME,
+    };
+    let query = presign(&request, &s3_credentials(), &scope, 86_400);
+    assert!(
+        query.ends_with(
+            "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+        ),
+        "{query}"
+    );
+    let request = HttpRequest {
+        query: &query,
+        ..request
+    };
+    let at = |now| {
+        let expected = Expected {
+            region: "us-east-1",
+            service: "s3",
+            now,
+        };
+        let presented = Presented::read(&request).unwrap();
+        presented.verify(
+            &request,
+            &s3_credentials().secret_access_key,
+            Some(b""),
+            &expected,
+        )
+    };
+    assert!(matches!(
+        at(S3_TIME + Duration::hours(24)),
+        Ok(Verified::Unsigned)
+    ));
+    let late = at(S3_TIME + Duration::hours(24) + Duration::SECOND).unwrap_err();
+    assert_eq!(
+        (late.code(Dialect::S3), late.to_string().as_str()),
+        ("AccessDenied", "Request has expired")
+    );
+}
+
+/// "Signature calculations for the Authorization header: transferring payload in multiple chunks".
+#[test]
+fn published_chunked_upload() {
+    let mut headers = headers(&[
+        ("host", "s3.amazonaws.com"),
+        ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+        ("content-encoding", "aws-chunked"),
+        ("x-amz-decoded-content-length", "66560"),
+        ("content-length", "66824"),
+    ]);
+    let unsigned = headers.clone();
+    let request = HttpRequest {
+        method: "PUT",
+        path: "/examplebucket/chunkObject.txt",
+        query: "",
+        headers: &unsigned,
+    };
+    let scope = Scope {
+        region: "us-east-1",
+        service: "s3",
+        at: S3_TIME,
+    };
+    let added = sign(&request, &s3_credentials(), &scope, Payload::Streaming);
+    assert!(
+        added["authorization"].to_str().unwrap().ends_with(
+            "Signature=4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
+        )
+    );
+    headers.extend(added);
+    let request = HttpRequest {
+        headers: &headers,
+        ..request
+    };
+    let expected = Expected {
+        region: "us-east-1",
+        service: "s3",
+        now: S3_TIME,
+    };
+    let presented = Presented::read(&request).unwrap();
+    let verified = presented.verify(
+        &request,
+        &s3_credentials().secret_access_key,
+        None,
+        &expected,
+    );
+    let Ok(Verified::Chunks(mut seed)) = verified else {
+        panic!("{verified:?}")
+    };
+
+    let mut body = Vec::new();
+    for (size, signature) in [
+        (
+            65536,
+            "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
+        ),
+        (
+            1024,
+            "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
+        ),
+        (
+            0,
+            "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
+        ),
+    ] {
+        body.extend(format!("{size:x};chunk-signature={signature}\r\n").into_bytes());
+        body.extend(std::iter::repeat_n(b'a', size));
+        body.extend(b"\r\n");
+    }
+    let mut tampered = (seed.clone(), body.clone());
+    tampered.1[100] = b'b';
+    assert_eq!(
+        tampered.0.decode(&tampered.1),
+        Err(chunked::ChunkError::SignatureDoesNotMatch)
+    );
+    assert_eq!(seed.decode(&body[..1000]), Ok(chunked::Step::Incomplete));
+
+    let mut sizes = Vec::new();
+    let mut rest = body.as_slice();
+    loop {
+        match seed.decode(rest).unwrap() {
+            chunked::Step::Incomplete => panic!("body is complete"),
+            chunked::Step::Chunk { data, consumed } => {
+                sizes.push(data.len());
+                rest = &rest[consumed..];
+            }
+            chunked::Step::End { consumed } => {
+                assert_eq!(consumed, rest.len());
+                break;
+            }
+        }
+    }
+    assert_eq!(sizes, [65536, 1024]);
+}
+
+/// A signed GetSecretValue, spoiled by `spoil`; what the service answers.
+fn spoiled(spoil: impl FnOnce(&mut HeaderMap, &mut Vec<u8>)) -> String {
+    let mut body = br#"{"SecretId":"kickytime/db"}"#.to_vec();
+    let mut headers = headers(&[
+        ("host", "secretsmanager.ap-northeast-2.amazonaws.com"),
+        ("x-amz-target", "secretsmanager.GetSecretValue"),
+    ]);
+    let request = HttpRequest {
+        method: "POST",
+        path: "/",
+        query: "",
+        headers: &headers,
+    };
+    let scope = Scope {
+        region: "ap-northeast-2",
+        service: "secretsmanager",
+        at: SUITE_TIME,
+    };
+    let added = sign(
+        &request,
+        &suite_credentials(None),
+        &scope,
+        Payload::Bytes(&body),
+    );
+    headers.extend(added);
+    spoil(&mut headers, &mut body);
+    let request = HttpRequest {
+        method: "POST",
+        path: "/",
+        query: "",
+        headers: &headers,
+    };
+    let expected = Expected {
+        region: "ap-northeast-2",
+        service: "secretsmanager",
+        now: SUITE_TIME,
+    };
+    let secret = suite_credentials(None).secret_access_key;
+    let outcome = Presented::read(&request)
+        .and_then(|presented| presented.verify(&request, &secret, Some(&body), &expected));
+    match outcome {
+        Ok(verified) => format!("{verified:?}"),
+        Err(error) => format!("{}: {error}", error.code(Dialect::Json)),
+    }
+}
+
+fn replace(headers: &mut HeaderMap, name: &'static str, from: &str, to: &str) {
+    let value = headers[name].to_str().unwrap().replace(from, to);
+    headers.insert(name, HeaderValue::from_str(&value).unwrap());
+}
+
+#[test]
+fn faults_have_the_names_aws_gives_them() {
+    insta::assert_snapshot!(spoiled(|_, _| {}), @"Whole");
+    insta::assert_snapshot!(spoiled(|_, body| body[0] = b' '), @"InvalidSignatureException: The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method");
+    insta::assert_snapshot!(spoiled(|headers, _| { headers.remove("authorization"); }), @"MissingAuthenticationTokenException: Request is missing Authentication Token");
+    insta::assert_snapshot!(spoiled(|headers, _| replace(headers, "authorization", "Signature=", "Signatur=")), @"IncompleteSignatureException: Authorization header requires `Signature` parameter");
+    insta::assert_snapshot!(spoiled(|headers, _| replace(headers, "authorization", "AWS4-HMAC-SHA256", "Bearer")), @"IncompleteSignatureException: Authorization header requires the `AWS4-HMAC-SHA256` algorithm");
+    insta::assert_snapshot!(spoiled(|headers, _| replace(headers, "authorization", "ap-northeast-2", "us-east-1")), @"InvalidSignatureException: Credential should be scoped to a valid region `ap-northeast-2`, not `us-east-1`");
+    insta::assert_snapshot!(spoiled(|headers, _| replace(headers, "authorization", "host;", "")), @"IncompleteSignatureException: Authorization header requires `host` among the `SignedHeaders`");
+    insta::assert_snapshot!(spoiled(|headers, _| replace(headers, "authorization", ";x-amz-target", "")), @"InvalidSignatureException: there were headers present in the request which were not signed: x-amz-target");
+    insta::assert_snapshot!(spoiled(|headers, _| replace(headers, "x-amz-target", "Get", "Put")), @"InvalidSignatureException: The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method");
+    insta::assert_snapshot!(spoiled(|headers, _| replace(headers, "x-amz-date", "T123600Z", "T124200Z")), @"InvalidSignatureException: Signature not yet current: 20150830T124200Z is still later than 20150830T124100Z");
+    insta::assert_snapshot!(spoiled(|headers, _| replace(headers, "x-amz-date", "T123600Z", "T123059Z")), @"InvalidSignatureException: Signature expired: 20150830T123059Z is now earlier than 20150830T123100Z");
+    insta::assert_snapshot!(spoiled(|headers, _| replace(headers, "x-amz-date", "20150830T", "20150831T")), @"InvalidSignatureException: Credential should be scoped to the day of the request `20150831`, not `20150830`");
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let shown = format!("{:?}", suite_credentials(Some("token-of-gold")));
+    assert!(
+        !shown.contains("wJalr") && !shown.contains("gold"),
+        "{shown}"
+    );
+}
+
+proptest! {
+    /// Whatever is signed verifies, and no longer does when path, query or a header changes.
+    #[test]
+    fn what_is_signed_verifies_and_nothing_else(
+        path in "/[ -~]{0,12}",
+        query in "[a-zA-Z0-9%&=+ ./]{0,16}",
+        value in "[ -~]{0,12}",
+        body in proptest::collection::vec(any::<u8>(), 0..40),
+        s3 in any::<bool>(),
+    ) {
+        let service = if s3 { "s3" } else { "kms" };
+        let mut all = headers(&[("host", "h"), ("x-value", &value)]);
+        let request = HttpRequest { method: "PUT", path: &path, query: &query, headers: &all };
+        let scope = Scope { region: "r", service, at: SUITE_TIME };
+        let credentials = suite_credentials(None);
+        let added = sign(&request, &credentials, &scope, Payload::Bytes(&body));
+        all.extend(added);
+        let expected = Expected { region: "r", service, now: SUITE_TIME };
+        let verify = |path: &str, query: &str, headers: &HeaderMap, body: &[u8]| {
+            let request = HttpRequest { method: "PUT", path, query, headers };
+            let presented = Presented::read(&request)?;
+            presented.verify(&request, &credentials.secret_access_key, Some(body), &expected)
+        };
+        prop_assert!(verify(&path, &query, &all, &body).is_ok());
+        prop_assert!(verify(&[path.as_str(), "x"].concat(), &query, &all, &body).is_err());
+        prop_assert!(verify(&path, &[query.as_str(), "&x=1"].concat(), &all, &body).is_err());
+        let other_body = [body.as_slice(), b"!"].concat();
+        prop_assert!(verify(&path, &query, &all, &other_body).is_err());
+        all.insert("x-value", HeaderValue::from_static("another value altogether"));
+        prop_assert!(verify(&path, &query, &all, &body).is_err());
+    }
+
+    #[test]
+    fn reading_a_signature_never_panics(header in ".{0,80}", query in "\\PC{0,80}") {
+        let mut headers = HeaderMap::new();
+        if let Ok(value) = HeaderValue::from_str(&format!("AWS4-HMAC-SHA256 {header}")) {
+            headers.insert("authorization", value);
+        }
+        headers.insert("x-amz-date", HeaderValue::from_static("20150830T123600Z"));
+        let request = HttpRequest { method: "GET", path: "/", query: &query, headers: &headers };
+        drop(Presented::read(&request));
+        headers.remove("authorization");
+        let request = HttpRequest { method: "GET", path: "/", query: &query, headers: &headers };
+        drop(Presented::read(&request));
+    }
+}
