@@ -26,9 +26,7 @@ use crate::blueprint::distribution::ViewerDoor;
 use crate::proxy::headers::{remove_hop_by_hop, split_host};
 use crate::proxy::pool::{Endpoint, Pool, PoolOptions, UpstreamError};
 use crate::serve::{self, Body, BodyError, ServeOptions, Stop, full};
-use http_body_util::BodyExt;
 use names::Names;
-use rustls::ClientConfig;
 
 /// Largest body that is rewritten, in bytes.
 const MAX_REWRITTEN: usize = 256 * 1024;
