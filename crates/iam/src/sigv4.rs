@@ -101,10 +101,16 @@ pub enum Payload<'a> {
     Unsigned,
     /// S3: each chunk is signed by itself ([`chunked`]).
     Streaming,
+    /// S3: signed chunks, then signed checksums.
+    StreamingTrailer,
+    /// S3 over TLS: unsigned chunks, then checksums; what SDKs send by default.
+    UnsignedTrailer,
 }
 
 pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 pub(crate) const STREAMING_PAYLOAD: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+pub(crate) const STREAMING_TRAILER_PAYLOAD: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER";
+pub(crate) const UNSIGNED_TRAILER_PAYLOAD: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 
 impl Payload<'_> {
     fn canonical(self) -> String {
@@ -113,6 +119,8 @@ impl Payload<'_> {
             Self::Sha256(hash) => hash.to_owned(),
             Self::Unsigned => UNSIGNED_PAYLOAD.to_owned(),
             Self::Streaming => STREAMING_PAYLOAD.to_owned(),
+            Self::StreamingTrailer => STREAMING_TRAILER_PAYLOAD.to_owned(),
+            Self::UnsignedTrailer => UNSIGNED_TRAILER_PAYLOAD.to_owned(),
         }
     }
 }

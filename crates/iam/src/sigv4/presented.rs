@@ -4,10 +4,11 @@ use http::HeaderMap;
 use time::{Duration, OffsetDateTime};
 
 use super::canonical::{Canonical, PathRule, decode, pairs};
+use super::chunked::Decoder;
 use super::{
-    ALGORITHM, HttpRequest, STREAMING_PAYLOAD, SecretKey, SignatureError, UNSIGNED_PAYLOAD,
-    constant_time_eq, credential_scope, hmac, sha256_hex, signature, signing_key, string_to_sign,
-    timestamp,
+    ALGORITHM, HttpRequest, STREAMING_PAYLOAD, STREAMING_TRAILER_PAYLOAD, SecretKey,
+    SignatureError, UNSIGNED_PAYLOAD, UNSIGNED_TRAILER_PAYLOAD, constant_time_eq, credential_scope,
+    hmac, sha256_hex, signature, signing_key, string_to_sign, timestamp,
 };
 
 /// A signature as presented, not yet verified.
@@ -46,8 +47,8 @@ pub enum Verified {
     Unsigned,
     /// S3: the body, yet to come, must have this SHA-256 (lower-case hexadecimal).
     BodyMustHash(String),
-    /// S3: the body comes in signed chunks; feed it through the decoder.
-    Chunks(super::chunked::Seed),
+    /// S3: the body comes in chunks, signed or with a trailer; feed it through the decoder.
+    Chunks(Decoder),
 }
 
 /// The longest life of a pre-signed URL: seven days.
@@ -202,10 +203,18 @@ impl Presented {
         if payload == UNSIGNED_PAYLOAD {
             return Ok(Verified::Unsigned);
         }
-        if payload == STREAMING_PAYLOAD {
+        if let Some(trailer) = streaming_trailer(&payload) {
             let scope = credential_scope(&self.timestamp, &self.region, &self.service);
-            let seed = super::chunked::Seed::new(key, &self.timestamp, &scope, &self.signature);
-            return Ok(Verified::Chunks(seed));
+            return Ok(Verified::Chunks(Decoder::signed(
+                key,
+                &self.timestamp,
+                &scope,
+                &self.signature,
+                trailer,
+            )));
+        }
+        if payload == UNSIGNED_TRAILER_PAYLOAD {
+            return Ok(Verified::Chunks(Decoder::unsigned()));
         }
         match body {
             None => Ok(Verified::BodyMustHash(payload)),
@@ -295,6 +304,15 @@ impl Presented {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether a payload word announces signed chunks, and if so, whether a trailer follows them.
+fn streaming_trailer(payload: &str) -> Option<bool> {
+    match payload {
+        STREAMING_PAYLOAD => Some(false),
+        STREAMING_TRAILER_PAYLOAD => Some(true),
+        _ => None,
     }
 }
 

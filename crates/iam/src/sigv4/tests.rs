@@ -465,20 +465,24 @@ fn published_presigned_url() {
     );
 }
 
-/// "Signature calculations for the Authorization header: transferring payload in multiple chunks".
-#[test]
-fn published_chunked_upload() {
+/// Signs a chunked upload of S3's documentation and verifies it, up to the body.
+fn chunked_upload(
+    extra: &[(&str, &str)],
+    payload: Payload<'_>,
+    published: &str,
+) -> chunked::Decoder {
     let mut headers = headers(&[
         ("host", "s3.amazonaws.com"),
         ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
         ("content-encoding", "aws-chunked"),
         ("x-amz-decoded-content-length", "66560"),
-        ("content-length", "66824"),
     ]);
+    headers.extend(self::headers(extra));
     let unsigned = headers.clone();
+    let path = "/examplebucket/chunkObject.txt";
     let request = HttpRequest {
         method: "PUT",
-        path: "/examplebucket/chunkObject.txt",
+        path,
         query: "",
         headers: &unsigned,
     };
@@ -487,11 +491,13 @@ fn published_chunked_upload() {
         service: "s3",
         at: S3_TIME,
     };
-    let added = sign(&request, &s3_credentials(), &scope, Payload::Streaming);
+    let added = sign(&request, &s3_credentials(), &scope, payload);
     assert!(
-        added["authorization"].to_str().unwrap().ends_with(
-            "Signature=4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
-        )
+        added["authorization"]
+            .to_str()
+            .unwrap()
+            .ends_with(published),
+        "{added:?}"
     );
     headers.extend(added);
     let request = HttpRequest {
@@ -504,59 +510,142 @@ fn published_chunked_upload() {
         now: S3_TIME,
     };
     let presented = Presented::read(&request).unwrap();
-    let verified = presented.verify(
+    match presented.verify(
         &request,
         &s3_credentials().secret_access_key,
         None,
         &expected,
-    );
-    let Ok(Verified::Chunks(mut seed)) = verified else {
-        panic!("{verified:?}")
-    };
-
-    let mut body = Vec::new();
-    for (size, signature) in [
-        (
-            65536,
-            "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
-        ),
-        (
-            1024,
-            "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
-        ),
-        (
-            0,
-            "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
-        ),
-    ] {
-        body.extend(format!("{size:x};chunk-signature={signature}\r\n").into_bytes());
-        body.extend(std::iter::repeat_n(b'a', size));
-        body.extend(b"\r\n");
+    ) {
+        Ok(Verified::Chunks(decoder)) => decoder,
+        other => panic!("{other:?}"),
     }
-    let mut tampered = (seed.clone(), body.clone());
-    tampered.1[100] = b'b';
-    assert_eq!(
-        tampered.0.decode(&tampered.1),
-        Err(chunked::ChunkError::SignatureDoesNotMatch)
-    );
-    assert_eq!(seed.decode(&body[..1000]), Ok(chunked::Step::Incomplete));
+}
 
-    let mut sizes = Vec::new();
-    let mut rest = body.as_slice();
+/// 66,560 times `a` in chunks of at most 64 KiB, with these signatures.
+fn chunks(signatures: [&str; 3]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (size, signature) in [65536, 1024, 0].into_iter().zip(signatures) {
+        let separator = if signature.is_empty() {
+            ""
+        } else {
+            ";chunk-signature="
+        };
+        body.extend(format!("{size:x}{separator}{signature}\r\n").into_bytes());
+        if size > 0 {
+            body.extend(std::iter::repeat_n(b'a', size));
+            body.extend(b"\r\n");
+        }
+    }
+    body
+}
+
+/// Sizes of the chunks and the trailer of a whole body.
+fn decode_all(
+    mut decoder: chunked::Decoder,
+    body: &[u8],
+) -> Result<(Vec<usize>, Vec<(String, String)>), chunked::ChunkError> {
+    let (mut sizes, mut rest) = (Vec::new(), body);
     loop {
-        match seed.decode(rest).unwrap() {
-            chunked::Step::Incomplete => panic!("body is complete"),
+        match decoder.decode(rest)? {
+            chunked::Step::Incomplete => panic!("the body is complete"),
             chunked::Step::Chunk { data, consumed } => {
                 sizes.push(data.len());
                 rest = &rest[consumed..];
             }
-            chunked::Step::End { consumed } => {
+            chunked::Step::End { trailers, consumed } => {
                 assert_eq!(consumed, rest.len());
-                break;
+                return Ok((sizes, trailers));
             }
         }
     }
-    assert_eq!(sizes, [65536, 1024]);
+}
+
+/// "Signature calculations for the Authorization header: transferring payload in multiple chunks".
+#[test]
+fn published_chunked_upload() {
+    let seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+    let decoder = chunked_upload(&[("content-length", "66824")], Payload::Streaming, seed);
+    let mut body = chunks([
+        "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
+        "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
+        "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
+    ]);
+    body.extend(b"\r\n");
+    assert_eq!(
+        decoder.clone().decode(&body[..1000]),
+        Ok(chunked::Step::Incomplete)
+    );
+    assert_eq!(
+        decode_all(decoder.clone(), &body),
+        Ok((vec![65536, 1024], vec![]))
+    );
+    body[100] = b'b';
+    assert_eq!(
+        decode_all(decoder, &body),
+        Err(chunked::ChunkError::SignatureDoesNotMatch)
+    );
+}
+
+/// "… including trailing headers".
+#[test]
+fn published_chunked_upload_with_trailer() {
+    let decoder = chunked_upload(
+        &[("x-amz-trailer", "x-amz-checksum-crc32c")],
+        Payload::StreamingTrailer,
+        "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e",
+    );
+    let mut body = chunks([
+        "b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2",
+        "1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7",
+        "2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992",
+    ]);
+    body.extend(b"x-amz-checksum-crc32c:sOO8/Q==\r\n");
+    let signature = "d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435";
+    let signed = [
+        body.clone(),
+        format!("x-amz-trailer-signature:{signature}\r\n\r\n").into_bytes(),
+    ]
+    .concat();
+    let trailers = vec![("x-amz-checksum-crc32c".to_owned(), "sOO8/Q==".to_owned())];
+    assert_eq!(
+        decode_all(decoder.clone(), &signed),
+        Ok((vec![65536, 1024], trailers))
+    );
+    let unsigned = [body, b"\r\n".to_vec()].concat();
+    assert_eq!(
+        decode_all(decoder, &unsigned),
+        Err(chunked::ChunkError::SignatureDoesNotMatch)
+    );
+}
+
+#[test]
+fn unsigned_chunks_with_trailer() {
+    let decoder = chunked_upload(&[], Payload::UnsignedTrailer, "");
+    let body = [
+        chunks(["", "", ""]),
+        b"x-amz-checksum-crc32:AAAA\r\n\r\n".to_vec(),
+    ]
+    .concat();
+    let trailers = vec![("x-amz-checksum-crc32".to_owned(), "AAAA".to_owned())];
+    assert_eq!(
+        decode_all(decoder.clone(), &body),
+        Ok((vec![65536, 1024], trailers))
+    );
+    let signed = b"5;chunk-signature=00\r\n";
+    assert_eq!(
+        decode_all(decoder.clone(), signed),
+        Err(chunked::ChunkError::MalformedHeader)
+    );
+    assert_eq!(
+        decode_all(decoder.clone(), b"fffffffffff\r\n"),
+        Err(chunked::ChunkError::TooLarge {
+            limit: chunked::CHUNK_LIMIT
+        })
+    );
+    assert_eq!(
+        decode_all(decoder, b"1\r\nab\r\n"),
+        Err(chunked::ChunkError::MalformedEnd)
+    );
 }
 
 /// A signed GetSecretValue, spoiled by `spoil`; what the service answers.
