@@ -14,7 +14,6 @@ mod evaluate;
 mod function;
 mod graph;
 mod intrinsic;
-mod json;
 mod limits;
 mod node;
 mod parameter;

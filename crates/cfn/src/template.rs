@@ -64,8 +64,7 @@ impl Template {
     }
 }
 
-/// The sections of a template, and two that macros add.
-pub(crate) const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 12] = [
     "AWSTemplateFormatVersion",
     "Description",
     "Metadata",

@@ -1,0 +1,306 @@
+//! The region's APIs as one value: opened from a seed, asked through the gate, shared by threads.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::Value;
+
+use crate::audit::{Audit, AuditEvent};
+use crate::call::{Ask, Call};
+use crate::clock::Clock;
+use crate::credentials::{self, Credentials, SessionOf};
+use crate::gate;
+use crate::identity::{Caller, Directory};
+use crate::seed::Seed;
+use crate::service::cognito::{self, Cognito, Message};
+use crate::service::kms::MaterialError;
+use crate::service::kms::keyring::Keyring;
+use crate::service::logs::{LogEvent, Logs};
+use crate::service::s3::S3;
+use crate::service::secretsmanager::{self, PasswordError, SecretsManager};
+use crate::store::{Store, StoreError};
+use crate::vault::VaultError;
+use crate::via::Via;
+
+/// The AWS APIs of one account in one region.
+pub struct Emulator {
+    pub(crate) seed: Seed,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) keys: Arc<Keyring>,
+    pub(crate) directory: Directory,
+    pub(crate) audit: Audit,
+    pub(crate) secrets: SecretsManager,
+    pub(crate) logs: Logs,
+    pub(crate) cognito: Cognito,
+    pub(crate) s3: S3,
+}
+
+/// Why the emulator does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key's material cannot be used.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// Sealed state does not open.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A secret cannot be generated as described.
+    #[error("secret `{name}` cannot be generated")]
+    Password {
+        /// The secret's name.
+        name: String,
+        /// What is wrong with the description.
+        #[source]
+        source: PasswordError,
+    },
+    /// A resource is encrypted under a key the seed does not have.
+    #[error("`{resource}` is encrypted under key `{key}`, which does not exist or is disabled")]
+    Key {
+        /// The resource.
+        resource: String,
+        /// The key it names.
+        key: String,
+    },
+}
+
+/// Why there are no credentials for a session.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// No such role.
+    #[error("role `{0}` does not exist")]
+    NoRole(String),
+    /// The role's trust policy does not admit the service that asks for the workload.
+    #[error("role `{role}` does not trust `{service}`: {reason}")]
+    NotTrusted {
+        /// The role's ARN.
+        role: String,
+        /// The service principal.
+        service: String,
+        /// Which statement, or the lack of one.
+        reason: String,
+    },
+}
+
+/// Why a dynamic reference to a secret has no value.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// No such secret, or no such version of it.
+    #[error("secret `{0}` does not exist, or has no such version")]
+    NotFound(String),
+    /// The value is not JSON, or has no such member.
+    #[error("secret `{secret}` has no member `{key}`")]
+    NoMember {
+        /// The secret.
+        secret: String,
+        /// The member asked for.
+        key: String,
+    },
+    /// The key that encrypts it cannot be used.
+    #[error("secret `{0}` cannot be decrypted")]
+    Undecryptable(String),
+}
+
+impl Emulator {
+    /// Opens the region's state in `directory`, making what the seed says and is not there yet.
+    /// Without a directory, state lives in memory and ends with the value.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or a file in it is damaged; the error names the file.
+    pub fn open(
+        seed: Seed,
+        directory: Option<&Path>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let now = clock.now();
+        let store = Arc::new(match directory {
+            Some(path) => Store::directory(path)?,
+            None => Store::memory(),
+        });
+        let key_prefix = format!(
+            "arn:{}:kms:{}:{}:key/",
+            seed.partition, seed.region, seed.account
+        );
+        let keys = Arc::new(Keyring::open(&store, &seed.keys, &key_prefix, now)?);
+        let directory = Directory::open(&store, &keys, &seed)?;
+        let audit = Audit::open(store.clone(), keys.clone())?;
+        let secrets = SecretsManager::open(store.clone(), keys.clone(), &seed.secrets, now)?;
+        let logs = Logs::open(store.clone(), keys.clone(), &seed.log_groups, now)?;
+        let cognito = Cognito::open(store.clone(), keys.clone(), &seed.user_pools, now)?;
+        let s3 = S3::open(store, keys.clone(), &seed.buckets)?;
+        Ok(Self {
+            seed,
+            clock,
+            keys,
+            directory,
+            audit,
+            secrets,
+            logs,
+            cognito,
+            s3,
+        })
+    }
+
+    /// Answers a request that came by `via`.
+    pub fn handle(&self, request: &Request<Bytes>, via: &Via) -> Response<Bytes> {
+        gate::handle(self, request, via)
+    }
+
+    /// Credentials of a role for a workload, as the instance metadata service and the ECS
+    /// credential endpoint hand them out. `service` (`ec2.amazonaws.com`,
+    /// `ecs-tasks.amazonaws.com`) must be trusted by the role.
+    ///
+    /// # Errors
+    /// When the role does not exist or its trust policy does not admit the service.
+    pub fn role_session(
+        &self,
+        service: &str,
+        role_arn: &str,
+        session_name: &str,
+        lifetime: Duration,
+    ) -> Result<Credentials, SessionError> {
+        let role = self
+            .directory
+            .role(role_arn)
+            .ok_or_else(|| SessionError::NoRole(role_arn.to_owned()))?;
+        let caller = Caller::service(service, None);
+        let ask = Ask::new("sts:AssumeRole", role_arn)
+            .tags(&role.tags)
+            .policy(role.trust.as_ref().map(iam::ResourcePolicy::of_role));
+        self.as_service(&caller)
+            .authorize(&ask)
+            .map_err(|error| SessionError::NotTrusted {
+                role: role_arn.to_owned(),
+                service: service.to_owned(),
+                reason: error.message,
+            })?;
+        let who = SessionOf::Role {
+            arn: role_arn.to_owned(),
+            name: session_name.to_owned(),
+            policy: None,
+        };
+        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(role.max_session_seconds);
+        let seconds = seconds.clamp(1, 12 * 3_600);
+        Ok(credentials::issue(
+            &self.keys,
+            who,
+            self.clock.now(),
+            seconds,
+        ))
+    }
+
+    /// Credentials of an AWS service acting for one of its resources, such as CloudFront reading an
+    /// origin for a distribution. Good for an hour.
+    pub fn service_session(&self, service: &str, source_arn: &str) -> Credentials {
+        let who = SessionOf::Service {
+            name: service.to_owned(),
+            source_arn: source_arn.to_owned(),
+        };
+        credentials::issue(&self.keys, who, self.clock.now(), 3_600)
+    }
+
+    /// The access key of a user, made when the user was first seen.
+    pub fn user_credentials(&self, name: &str) -> Option<Credentials> {
+        self.directory.user_credentials(name)
+    }
+
+    /// What a dynamic reference to a secret stands for: the whole text, or one member of its JSON.
+    /// Recorded as CloudFormation's doing.
+    ///
+    /// # Errors
+    /// When there is no such secret, version or member, or its key is disabled.
+    pub fn resolve_secret(
+        &self,
+        secret: &str,
+        json_key: Option<&str>,
+        stage: Option<&str>,
+    ) -> Result<crate::seed::Sensitive, ResolveError> {
+        secretsmanager::resolve(self, secret, json_key, stage)
+    }
+
+    /// Adds events that the region itself produces (flow logs, load balancer logs) to a stream,
+    /// making the stream if needed. `false` if there is no such group or it cannot be written.
+    pub fn append_log_events(&self, group: &str, stream: &str, events: &[LogEvent]) -> bool {
+        self.logs
+            .append(group, stream, events, self.clock.now())
+            .is_ok()
+    }
+
+    /// Puts an object into a bucket without a request, such as the first upload of the web pages.
+    /// `false` if there is no such bucket or it cannot be written.
+    pub fn put_object(&self, bucket: &str, key: &str, content_type: &str, body: &[u8]) -> bool {
+        self.s3
+            .put_plain(bucket, key, content_type, body, self.clock.now())
+            .is_ok()
+    }
+
+    /// The newest audit records, oldest first.
+    pub fn audit(&self) -> Vec<AuditEvent> {
+        self.audit.recent()
+    }
+
+    /// Mail that a real region would have sent (confirmation codes), since the last call.
+    pub fn take_messages(&self) -> Vec<Message> {
+        self.cognito.take_messages()
+    }
+
+    /// What went wrong behind the scenes, for a person to read: torn log files that were cut, an
+    /// audit trail that could not be written.
+    pub fn notices(&self) -> Vec<String> {
+        let audit = self
+            .audit
+            .failure()
+            .map(|why| format!("audit trail not written: {why}"));
+        self.logs.notices().into_iter().chain(audit).collect()
+    }
+
+    /// Puts everything that is only in memory on disk.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn flush(&self) -> Result<(), VaultError> {
+        cognito::flush(&self.cognito)
+    }
+
+    /// A call by an AWS service inside the region.
+    pub(crate) fn as_service<'a>(&'a self, caller: &'a Caller) -> Call<'a> {
+        const LOCAL: Via = Via {
+            source_ip: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            secure: true,
+            endpoint: None,
+        };
+        static VIA: Via = LOCAL;
+        Call {
+            emulator: self,
+            caller,
+            via: &VIA,
+            request_id: "internal",
+            user_agent: "",
+            now: self.clock.now(),
+            through: None,
+        }
+    }
+
+    /// An ARN of this account and region.
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
+        let seed = &self.seed;
+        format!(
+            "arn:{}:{service}:{}:{}:{resource}",
+            seed.partition, seed.region, seed.account
+        )
+    }
+}
+
+/// A member of a JSON text.
+pub(crate) fn json_member(text: &str, key: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    match value.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}

@@ -1,0 +1,324 @@
+//! The way in: find the service, verify who signed, hand over, and answer in the service's shape.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use iam::sigv4::chunked::{ChunkError, Decoder, Step};
+use iam::sigv4::{Dialect, Expected, HttpRequest, Presented, SecretKey, SignatureError, Verified};
+use iam::{Named, PolicyDocument, Principal};
+
+use crate::call::Call;
+use crate::clock::Timestamp;
+use crate::credentials::{self, SessionOf};
+use crate::emulator::Emulator;
+use crate::error::{ApiError, ApiResult};
+use crate::identity::Caller;
+use crate::random;
+use crate::route::{self, Destination, Protocol, Service};
+use crate::service;
+use crate::via::Via;
+use crate::wire;
+
+/// Largest body taken: a part of a multipart upload may be larger on AWS, but nothing here is.
+const BODY_LIMIT: usize = 256 * 1024 * 1024;
+
+/// Answers one request.
+pub(crate) fn handle(emulator: &Emulator, request: &Request<Bytes>, via: &Via) -> Response<Bytes> {
+    let request_id = random::uuid();
+    let destination = route::destination(&emulator.seed, request);
+    let mut response = match destination {
+        Destination::HostedDomain(prefix) => {
+            service::cognito::hosted(emulator, &prefix, request, via)
+        }
+        Destination::PoolDocuments(pool) => service::cognito::documents(emulator, &pool, request),
+        Destination::Registry => {
+            let refused = ApiError::unsupported("Amazon ECR", "the image registry");
+            wire::error(Protocol::Json, &refused, &request_id, request.uri().path())
+        }
+        Destination::Unknown(name) => unknown_service(request, &name, &request_id),
+        Destination::Bucket(bucket) => api(
+            emulator,
+            Service::S3,
+            Some(&bucket),
+            request,
+            via,
+            &request_id,
+        ),
+        Destination::Api(service) => api(emulator, service, None, request, via, &request_id),
+    };
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(wire::REQUEST_ID, value.clone());
+        headers.insert("x-amz-request-id", value);
+    }
+    if let Ok(date) = HeaderValue::from_str(&emulator.clock.now().http_date()) {
+        headers.insert(http::header::DATE, date);
+    }
+    response
+}
+
+fn api(
+    emulator: &Emulator,
+    service: Service,
+    bucket: Option<&str>,
+    request: &Request<Bytes>,
+    via: &Via,
+    request_id: &str,
+) -> Response<Bytes> {
+    let answer = (|| {
+        if request.body().len() > BODY_LIMIT {
+            return Err(too_large());
+        }
+        let now = emulator.clock.now();
+        let operation = service::operation(service, request)?;
+        let (caller, decoded) = if service::is_open(service, &operation) {
+            (Caller::anonymous(), None)
+        } else {
+            authenticate(emulator, service, request, now)?
+        };
+        let body = decoded.as_ref().unwrap_or(request.body());
+        let call = Call {
+            emulator,
+            caller: &caller,
+            via,
+            request_id,
+            user_agent: header(request.headers(), "user-agent"),
+            now,
+            through: None,
+        };
+        service::dispatch(&call, service, &operation, bucket, request, body)
+    })();
+    answer.unwrap_or_else(|error| {
+        let error = in_words_of(service, error);
+        wire::error(service.protocol(), &error, request_id, request.uri().path())
+    })
+}
+
+fn too_large() -> ApiError {
+    let message = format!("a request body is at most {BODY_LIMIT} bytes");
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "RequestEntityTooLarge",
+        message,
+    )
+}
+
+/// The same refusal has another code and status in each protocol.
+fn in_words_of(service: Service, error: ApiError) -> ApiError {
+    match (error.code.as_ref(), service.protocol()) {
+        ("AccessDeniedException", Protocol::Query | Protocol::RestXml) => {
+            ApiError::new(StatusCode::FORBIDDEN, "AccessDenied", error.message)
+        }
+        _ => error,
+    }
+}
+
+fn unknown_service(request: &Request<Bytes>, name: &str, request_id: &str) -> Response<Bytes> {
+    let protocol = if request.headers().contains_key("x-amz-target") {
+        Protocol::Json
+    } else {
+        Protocol::Query
+    };
+    let operation = service::operation_name(request).unwrap_or_else(|| "this request".to_owned());
+    let refused = ApiError::unsupported(name, &operation);
+    wire::error(protocol, &refused, request_id, request.uri().path())
+}
+
+/// Verifies the signature of a request and says whose it is; with a body that came in chunks, the
+/// data in them.
+pub(crate) fn authenticate(
+    emulator: &Emulator,
+    service: Service,
+    request: &Request<Bytes>,
+    now: Timestamp,
+) -> ApiResult<(Caller, Option<Bytes>)> {
+    let dialect = dialect(service);
+    let headers = with_host(request);
+    let http = HttpRequest {
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        query: request.uri().query().unwrap_or_default(),
+        headers: &headers,
+    };
+    let refused = |error: &SignatureError| signature_refused(dialect, error);
+    let presented = match Presented::read(&http) {
+        Err(SignatureError::MissingAuthenticationToken) if service == Service::S3 => {
+            return Ok((Caller::anonymous(), None));
+        }
+        other => other.map_err(|error| refused(&error))?,
+    };
+    let token = presented
+        .session_token
+        .as_ref()
+        .map(iam::sigv4::SessionToken::as_str);
+    let (caller, secret) = who(emulator, dialect, &presented.access_key_id, token, now)?;
+    let expected = Expected {
+        region: scope_region(emulator, service, request),
+        service: service.signing_name(),
+        now: now.to_utc(),
+    };
+    let body = request.body();
+    let streaming = header(&headers, "x-amz-content-sha256").starts_with("STREAMING-");
+    let known = (service != Service::S3 || !streaming).then_some(body.as_ref());
+    match presented
+        .verify(&http, &secret, known, &expected)
+        .map_err(|error| refused(&error))?
+    {
+        Verified::Chunks(decoder) => Ok((caller, Some(join_chunks(decoder, body)?))),
+        Verified::BodyMustHash(_) | Verified::Whole | Verified::Unsigned => Ok((caller, None)),
+    }
+}
+
+/// The data of an `aws-chunked` body, each chunk verified on the way.
+fn join_chunks(mut decoder: Decoder, body: &[u8]) -> ApiResult<Bytes> {
+    let refused = |error: &ChunkError| match error {
+        ChunkError::SignatureDoesNotMatch => ApiError::new(
+            StatusCode::FORBIDDEN,
+            "SignatureDoesNotMatch",
+            error.to_string(),
+        ),
+        _ => ApiError::client("InvalidChunk", error.to_string()),
+    };
+    let mut data = Vec::with_capacity(body.len());
+    let mut rest = body;
+    loop {
+        match decoder.decode(rest).map_err(|error| refused(&error))? {
+            Step::Chunk {
+                data: chunk,
+                consumed,
+            } => {
+                data.extend_from_slice(chunk);
+                rest = &rest[consumed..];
+            }
+            Step::End { .. } => return Ok(data.into()),
+            Step::Incomplete => {
+                let message = "The request body terminated unexpectedly";
+                return Err(ApiError::client("IncompleteBody", message));
+            }
+        }
+    }
+}
+
+/// Finds the secret of an access key and whose it is.
+fn who(
+    emulator: &Emulator,
+    dialect: Dialect,
+    access_key_id: &str,
+    token: Option<&str>,
+    now: Timestamp,
+) -> ApiResult<(Caller, SecretKey)> {
+    let Some(token) = token else {
+        let (identity, credentials) = emulator
+            .directory
+            .user_of_key(access_key_id)
+            .ok_or_else(|| unknown_key(dialect))?;
+        let principal = Principal::user(&identity.arn).ok_or_else(|| unknown_key(dialect))?;
+        let tags = identity.tags.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+        let caller = Caller {
+            identity: Some(identity.clone()),
+            access_key_id: Some(access_key_id.to_owned()),
+            ..Caller::of(principal.with_tags(tags))
+        };
+        return Ok((
+            caller,
+            SecretKey::new(credentials.secret_access_key.expose()),
+        ));
+    };
+    let session = credentials::read_token(&emulator.keys, access_key_id, token)
+        .ok_or_else(|| unknown_key(dialect))?;
+    if now.0 >= session.expires_ms {
+        return Err(expired_token(dialect));
+    }
+    let mut caller = match &session.who {
+        SessionOf::Service { name, source_arn } => Caller::service(name, Some(source_arn)),
+        SessionOf::Role { arn, name, policy } => {
+            let role = emulator
+                .directory
+                .role(arn)
+                .ok_or_else(|| unknown_key(dialect))?;
+            let principal =
+                Principal::role_session(arn, name).ok_or_else(|| unknown_key(dialect))?;
+            let policy = match policy {
+                Some(value) => {
+                    let document =
+                        PolicyDocument::parse(value).map_err(|_| unknown_key(dialect))?;
+                    vec![Named::new("session policy", document)]
+                }
+                None => Vec::new(),
+            };
+            let tags = role.tags.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+            Caller {
+                identity: Some(role.clone()),
+                session_policies: policy,
+                ..Caller::of(principal.with_tags(tags))
+            }
+        }
+    };
+    caller.access_key_id = Some(access_key_id.to_owned());
+    caller.issued = Some(Timestamp(session.issued_ms));
+    Ok((caller, SecretKey::new(session.secret)))
+}
+
+fn dialect(service: Service) -> Dialect {
+    match service.protocol() {
+        Protocol::Json => Dialect::Json,
+        Protocol::Query => Dialect::Query,
+        Protocol::RestXml => Dialect::S3,
+    }
+}
+
+/// Global endpoints are signed for the region they live in.
+fn scope_region<'a>(emulator: &'a Emulator, service: Service, request: &Request<Bytes>) -> &'a str {
+    let global = route::host_of(request) == format!("sts.{}", emulator.seed.dns_suffix());
+    if global || service == Service::Iam {
+        "us-east-1"
+    } else {
+        &emulator.seed.region
+    }
+}
+
+/// HTTP/2 has the host in the URI; the signature has it among the headers.
+fn with_host(request: &Request<Bytes>) -> HeaderMap {
+    let mut headers = request.headers().clone();
+    if !headers.contains_key("host")
+        && let Some(authority) = request.uri().authority()
+        && let Ok(value) = HeaderValue::from_str(authority.as_str())
+    {
+        headers.insert("host", value);
+    }
+    headers
+}
+
+fn signature_refused(dialect: Dialect, error: &SignatureError) -> ApiError {
+    let status = StatusCode::from_u16(error.status(dialect)).unwrap_or(StatusCode::FORBIDDEN);
+    ApiError::new(status, error.code(dialect), error.to_string())
+}
+
+fn unknown_key(dialect: Dialect) -> ApiError {
+    const INVALID: &str = "The security token included in the request is invalid.";
+    match dialect {
+        Dialect::Query => ApiError::new(StatusCode::FORBIDDEN, "InvalidClientTokenId", INVALID),
+        Dialect::Json => ApiError::client("UnrecognizedClientException", INVALID),
+        Dialect::S3 => ApiError::new(
+            StatusCode::FORBIDDEN,
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id you provided does not exist in our records.",
+        ),
+    }
+}
+
+fn expired_token(dialect: Dialect) -> ApiError {
+    const EXPIRED: &str = "The security token included in the request is expired";
+    match dialect {
+        Dialect::Query => ApiError::new(StatusCode::FORBIDDEN, "ExpiredToken", EXPIRED),
+        Dialect::Json => ApiError::client("ExpiredTokenException", EXPIRED),
+        Dialect::S3 => ApiError::client("ExpiredToken", "The provided token has expired."),
+    }
+}
+
+/// A header as text; empty when absent or not text.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,12 @@
+//! The emulator as its clients see it: signed requests in, answers out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod awscli;
+mod gate;
+mod kms;
+mod logs;
+mod restart;
+mod secretsmanager;
+mod sts;
+mod support;
