@@ -102,14 +102,13 @@ fn undecided(
         return left;
     }
     let name = name.as_text().unwrap_or("condition").to_owned();
-    scope.report(
-        Diagnostic::warning(
-            "undecided-condition",
-            span,
-            format!("whether `{name}` holds is not known, so neither is this value"),
-        )
-        .with_hint("give the parameters it hangs on a value"),
-    );
+    if scope.template.conditions.contains_key(&name) {
+        let message = format!("whether `{name}` holds is not known, so neither is this value");
+        scope.report(
+            Diagnostic::warning("undecided-condition", span, message)
+                .with_hint("give the parameters it hangs on a value"),
+        );
+    }
     let none = scope.value(Kind::String("AWS::NoValue".to_owned()), span);
     let name = scope.value(Kind::String(name), span);
     let left = left.unwrap_or_else(|| none.clone());

@@ -22,6 +22,9 @@ use crate::value::{Fragment, Kind, Provenance, Value};
 /// wrong references, conditions, cycles, parameter values.
 pub fn evaluate(template: &Template, environment: &Environment) -> (Stack, Vec<Diagnostic>) {
     let (expanded, mut diagnostics) = for_each::expand(template, environment);
+    if let Some(expanded) = &expanded {
+        limits::check_counts(expanded, &mut diagnostics);
+    }
     let template = expanded.as_ref().unwrap_or(template);
     diagnostics.extend(check::check(template));
     let mut scope = Scope::new(template, environment);
@@ -152,13 +155,20 @@ fn exists(scope: &mut Scope<'_>, name: &str, declaration: &Declaration) -> bool 
 
 fn evaluate_resource(scope: &mut Scope<'_>, name: &str, declaration: &Declaration) -> Resource {
     scope.enter(name);
-    let span = declaration.name_span;
+    let provenance = Provenance {
+        logical_id: name.into(),
+        path: "".into(),
+        span: declaration.name_span,
+    };
     let text = |attribute| declaration.get(attribute).and_then(Node::as_text);
     let properties = declaration
         .get("Properties")
         .and_then(|node| evaluate_node(scope, node))
         .filter(|value| matches!(value.kind, Kind::Map(_)))
-        .unwrap_or_else(|| scope.value(Kind::Map(indexmap::IndexMap::new()), span));
+        .unwrap_or_else(|| Value {
+            kind: Kind::Map(indexmap::IndexMap::new()),
+            provenance: provenance.clone(),
+        });
     let metadata = declaration
         .get("Metadata")
         .and_then(|node| scope.at_key("Metadata", |scope| evaluate_node(scope, node)));
@@ -175,11 +185,7 @@ fn evaluate_resource(scope: &mut Scope<'_>, name: &str, declaration: &Declaratio
         metadata,
         depends_on,
         deletion_policy,
-        provenance: ResourceProvenance(Provenance {
-            logical_id: name.into(),
-            path: "".into(),
-            span,
-        }),
+        provenance: ResourceProvenance(provenance),
     }
 }
 

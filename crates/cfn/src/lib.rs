@@ -14,6 +14,7 @@ mod evaluate;
 mod function;
 mod graph;
 mod intrinsic;
+mod json;
 mod limits;
 mod node;
 mod parameter;

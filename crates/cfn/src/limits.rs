@@ -23,7 +23,7 @@ pub(crate) const MAX_PARAMETER_BYTES: usize = 4096;
 pub(crate) const MAX_LOOP_DEPTH: usize = 5;
 
 /// Nodes that loops may write out, however large their collections are.
-pub(crate) const MAX_LOOP_NODES: usize = 500_000;
+pub(crate) const MAX_LOOP_NODES: usize = 100_000;
 
 /// More faults than this are counted, not listed.
 const MAX_DIAGNOSTICS: usize = 1000;
@@ -109,9 +109,15 @@ pub(crate) fn cap(diagnostics: &mut Vec<Diagnostic>) {
     if diagnostics.len() <= MAX_DIAGNOSTICS {
         return;
     }
+    let limits: Vec<Diagnostic> = diagnostics[MAX_DIAGNOSTICS..]
+        .iter()
+        .filter(|diagnostic| diagnostic.code == "template-limit")
+        .cloned()
+        .collect();
     let more = diagnostics.len() - MAX_DIAGNOSTICS;
     let span = diagnostics[MAX_DIAGNOSTICS].span;
     diagnostics.truncate(MAX_DIAGNOSTICS);
+    diagnostics.extend(limits);
     let message = format!("{more} more faults from here on are not listed");
     diagnostics.push(Diagnostic::error("too-many-faults", span, message));
 }

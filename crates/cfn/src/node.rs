@@ -98,7 +98,7 @@ impl Node {
             NodeKind::String(_) => "text",
             NodeKind::List(_) => "a list",
             NodeKind::Map(_) => "a map",
-            NodeKind::Call(call) => call.function.name(),
+            NodeKind::Call(_) => "a function",
         }
     }
 }

@@ -63,7 +63,9 @@ const RESOURCE_TYPES: [&str; 9] = [
 pub(crate) fn evaluate_all(scope: &mut Scope<'_>) {
     let template = scope.template;
     let names = || template.parameters.keys().map(String::as_str);
-    for given in scope.environment.parameters.keys() {
+    // a template that could not be read has no parameters to compare with
+    let is_readable = !template.resources.is_empty();
+    for given in scope.environment.parameters.keys().filter(|_| is_readable) {
         if !template.parameters.contains_key(given) {
             let message = format!("the template has no parameter `{given}`, yet a value is given");
             let span = Span {

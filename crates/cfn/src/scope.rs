@@ -183,8 +183,13 @@ impl<'t> Scope<'t> {
                 .sum(),
             _ => 0,
         };
+        self.charge(bytes + size_of::<Value>(), span)
+    }
+
+    /// Counts bytes about to be built; false when that is more than allowed.
+    pub(crate) fn charge(&mut self, bytes: usize, span: Span) -> bool {
         let before = self.spent_bytes;
-        self.spent_bytes = before.saturating_add(bytes + size_of::<Value>());
+        self.spent_bytes = before.saturating_add(bytes);
         if before <= MAX_EVALUATED_BYTES && self.spent_bytes > MAX_EVALUATED_BYTES {
             let message = "the evaluated template grows too large from here on".to_owned();
             self.report(Diagnostic::error("template-limit", span, message));

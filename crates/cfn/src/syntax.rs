@@ -3,16 +3,18 @@
 //! The YAML scanner of `saphyr-parser` gives events; this file folds them into
 //! [`Node`]s without recursion, names everything CloudFormation does not
 //! accept (anchors, merge keys, unknown tags, duplicate keys, null) and goes
-//! on. JSON comes the same way, being YAML in flow style.
+//! on. JSON comes the same way, from the events of `json`.
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use crate::diagnostic::Diagnostic;
 use crate::function::Function;
+use crate::json;
 use crate::node::{Call, Entry, Map, Node, NodeKind};
 use crate::scalar;
 use crate::suggest::did_you_mean;
 use crate::syntax_error;
+use crate::template::SECTIONS;
 use crate::text_index::TextIndex;
 use crate::value::Span;
 
@@ -20,29 +22,92 @@ use crate::value::Span;
 /// out. Real templates stay below 30.
 pub(crate) const MAX_DEPTH: usize = 100;
 
-/// Reads one document. Without a root node the text could not be read at all,
-/// and the diagnostics say why.
+/// How often reading is taken up again after an error.
+const MAX_RESUMPTIONS: usize = 16;
+
+/// Reads one document. Without a root node the text could not be read as a
+/// whole, and the diagnostics say why.
 pub(crate) fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    let bare = text.strip_prefix('\u{feff}').unwrap_or(text);
     let index = TextIndex::new(text);
-    let mut builder = Builder::new(&index);
-    let mut parser = Parser::new_from_str(text);
-    match read_events(&mut parser, &mut builder) {
-        Ok(()) => (builder.root, builder.diagnostics),
+    let skipped = usize::from(bare.len() < text.len());
+    let json = bare
+        .trim_start()
+        .starts_with('{')
+        .then(|| read_json(bare, skipped, &index));
+    let json_error = match json {
+        Some(Ok(read)) => return read,
+        Some(Err(error)) => Some(error),
+        None => None,
+    };
+    let (root, faults) = read_yaml(bare, skipped, &index);
+    match json_error {
+        Some(error) if root.is_none() && is_like_json(bare) => (None, vec![error]),
+        _ => (root, faults),
+    }
+}
+
+/// JSON writes keys in quotes; YAML in flow style seldom does.
+fn is_like_json(text: &str) -> bool {
+    let inside = text.trim_start().strip_prefix('{').map(str::trim_start);
+    inside.is_some_and(|inside| inside.starts_with(['"', '}']))
+}
+
+fn read_json(
+    text: &str,
+    skipped: usize,
+    index: &TextIndex<'_>,
+) -> Result<(Option<Node>, Vec<Diagnostic>), Diagnostic> {
+    let mut builder = Builder::new(index);
+    let outcome = json::read(text, &mut |event, start, end| {
+        builder.handle(event, index.span(skipped + start, skipped + end));
+    });
+    match outcome {
+        Ok(()) => Ok((builder.root, builder.diagnostics)),
         Err(error) => {
-            let mut diagnostics = builder.diagnostics;
-            diagnostics.push(syntax_error::explain(&error, &index));
-            (None, diagnostics)
+            let at = skipped + error.at;
+            let message = format!("not valid JSON: {}", error.message);
+            Err(Diagnostic::error("syntax", index.span(at, at + 1), message))
         }
     }
 }
 
-fn read_events(
-    parser: &mut Parser<'_, StrInput<'_>>,
-    builder: &mut Builder<'_>,
-) -> Result<(), ScanError> {
+/// Reads YAML; after an error goes on at the next section, so that errors in
+/// several sections are all named.
+fn read_yaml(text: &str, skipped: usize, index: &TextIndex<'_>) -> (Option<Node>, Vec<Diagnostic>) {
+    let mut builder = Builder::new(index);
+    let mut first = skipped;
+    let mut rest = text;
+    let mut is_whole = true;
+    for _ in 0..=MAX_RESUMPTIONS {
+        let Err(error) = read_events(rest, first, &mut builder) else {
+            break;
+        };
+        is_whole = false;
+        let opened = builder.unclosed();
+        let fault = syntax_error::explain(&error, first, index, opened);
+        let line = fault.span.line;
+        builder.diagnostics.push(fault);
+        let next = (line + 1..=index.line_count()).find(|&line| is_section(index.line(line)));
+        let Some(next) = next else { break };
+        first = index.line_start(next);
+        rest = index.from(first);
+        builder.start_over();
+    }
+    (builder.root.filter(|_| is_whole), builder.diagnostics)
+}
+
+fn is_section(line: &str) -> bool {
+    line.split_once(':')
+        .is_some_and(|(name, _)| SECTIONS.contains(&name))
+}
+
+fn read_events(text: &str, first: usize, builder: &mut Builder<'_>) -> Result<(), ScanError> {
+    let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event?;
-        let span = builder.index.span(span.start.index(), span.end.index());
+        let (start, end) = (span.start.index(), span.end.index());
+        let span = builder.index.span(first + start, first + end);
         builder.handle(event, span);
     }
     Ok(())
@@ -118,10 +183,7 @@ impl<'t> Builder<'t> {
                     Diagnostic::error("alias", span, format!("alias `{}`", self.index.slice(span)))
                         .with_hint("CloudFormation knows no YAML aliases: write the value out"),
                 );
-                self.attach(Node {
-                    kind: NodeKind::String(String::new()),
-                    span,
-                });
+                self.attach_hole(span);
             }
             _ => {}
         }
@@ -160,10 +222,7 @@ impl<'t> Builder<'t> {
         if self.skipped > 0 {
             self.skipped -= 1;
             if self.skipped == 0 {
-                self.attach(Node {
-                    kind: NodeKind::String(String::new()),
-                    span: end,
-                });
+                self.attach_hole(end);
             }
             return;
         }
@@ -202,18 +261,20 @@ impl<'t> Builder<'t> {
         let is_text = tag.is_some_and(|tag| {
             tag.suffix == "!" || (tag.is_yaml_core_schema() && tag.suffix == "str")
         });
-        let kind = if style == ScalarStyle::Plain && !is_text {
-            scalar::resolve(text)
-        } else {
+        let tag = tag.and_then(|tag| self.function_of(tag, span));
+        // a scalar with a tag of its own stays the text it is
+        let is_text = is_text || tag.is_some() || style != ScalarStyle::Plain;
+        let kind = if is_text {
             NodeKind::String(text.to_owned())
+        } else {
+            scalar::resolve(text)
         };
-        if style == ScalarStyle::Plain && scalar::is_octal(text) {
+        if !is_text && scalar::is_octal(text) {
             let message = format!("`{text}` is an octal number to YAML 1.1");
             let hint = format!("write \"{text}\" to keep it as it is");
             let warning = Diagnostic::warning("octal-number", span, message);
             self.diagnostics.push(warning.with_hint(hint));
         }
-        let tag = tag.and_then(|tag| self.function_of(tag, span));
         let span = match tag {
             Some(tag) => after_tag(self.index, tag.span, span),
             None => span,
@@ -265,6 +326,32 @@ impl<'t> Builder<'t> {
             .with_hint("remove one of the two, or give it another name"),
         );
         *key = Some(Key::Faulty);
+    }
+
+    /// Puts nothing where a node would be; why was said already.
+    fn attach_hole(&mut self, span: Span) {
+        let faults = self.diagnostics.len();
+        let kind = NodeKind::Null;
+        self.attach(Node { kind, span });
+        self.diagnostics.truncate(faults);
+    }
+
+    /// The innermost collection in brackets that is still open.
+    fn unclosed(&self) -> Option<Span> {
+        let open = self.open.last()?;
+        let start = Span {
+            end: open.span.start + 1,
+            ..open.span
+        };
+        matches!(self.index.slice(start), "[" | "{").then_some(start)
+    }
+
+    /// Forgets what was open, to go on elsewhere.
+    fn start_over(&mut self) {
+        self.open.clear();
+        self.skipped = 0;
+        self.documents = 0;
+        self.root = None;
     }
 
     /// Puts a finished node where it belongs.
@@ -340,20 +427,10 @@ impl<'t> Builder<'t> {
     }
 
     /// The place of the tag that belongs to a node: the node's span starts at
-    /// its tag or, after it, at its content.
+    /// its tag or at an anchor before it.
     fn tag_span(&self, tag: &Tag, node: Span) -> Span {
         let written = format!("!{}", tag.suffix);
-        if self.index.slice(Span {
-            end: node.start + written.len(),
-            ..node
-        }) == written
-        {
-            return Span {
-                end: node.start + written.len(),
-                ..node
-            };
-        }
-        self.index.back(node, &written).unwrap_or(node)
+        self.index.near(node, &written).unwrap_or(node)
     }
 
     fn refuse_anchor(&mut self, anchor: usize, span: Span) {

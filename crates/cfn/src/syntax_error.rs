@@ -7,15 +7,29 @@ use crate::text_index::TextIndex;
 use crate::value::Span;
 
 /// Turns the scanner's error into a diagnostic that points at the text.
-pub(crate) fn explain(error: &ScanError, index: &TextIndex<'_>) -> Diagnostic {
-    let at = error.marker().index();
+/// `first` is the index of the character the scanner began with, `opened` a
+/// bracket that was still open.
+pub(crate) fn explain(
+    error: &ScanError,
+    first: usize,
+    index: &TextIndex<'_>,
+    opened: Option<Span>,
+) -> Diagnostic {
+    let at = first + error.marker().index();
     let span = index.span(at, at + 1);
     if let Some(tags) = two_short_tags(index, span) {
         return tags;
     }
     let line = index.line(span.line);
     let message = format!("not valid YAML: {}", error.info());
-    Diagnostic::error("syntax", span, message).with_hint_if(advice(error.info(), line))
+    let fault = Diagnostic::error("syntax", span, message);
+    match opened {
+        Some(opened) => {
+            let bracket = index.slice(opened);
+            fault.with_related(opened, format!("this `{bracket}` is still open"))
+        }
+        None => fault.with_hint_if(advice(error.info(), line)),
+    }
 }
 
 /// `!Base64 !Sub …`: YAML gives a node one tag only.
@@ -50,8 +64,10 @@ fn is_short_tag(word: &str) -> bool {
 
 /// What usually stands behind an error of the scanner.
 fn advice(info: &str, line: &str) -> Option<String> {
-    let hint = if line.starts_with('\t') || info.contains("tab") {
+    let hint = if info.starts_with("tabs") || (line.starts_with('\t') && info.contains("tab ")) {
         "indent with spaces: YAML forbids tabs there"
+    } else if info.contains("unprintable") {
+        "the file holds bytes that are no text: is it a template?"
     } else if info.contains("mapping values are not allowed") {
         "quote text that holds `: `, or check the indentation of this line"
     } else if info.contains("did not find expected key") || info.contains("block mapping") {

@@ -64,7 +64,8 @@ impl Template {
     }
 }
 
-const SECTIONS: [&str; 12] = [
+/// The sections of a template, and two that macros add.
+pub(crate) const SECTIONS: [&str; 12] = [
     "AWSTemplateFormatVersion",
     "Description",
     "Metadata",

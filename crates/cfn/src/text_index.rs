@@ -9,9 +9,6 @@ use crate::value::Span;
 /// One byte offset is kept for each stretch of so many characters.
 const STRIDE: usize = 64;
 
-/// How far before its node a tag is looked for.
-const BACK_BYTES: usize = 1024;
-
 /// Places of a text by character index.
 pub(crate) struct TextIndex<'t> {
     text: &'t str,
@@ -56,6 +53,14 @@ impl<'t> TextIndex<'t> {
         }
     }
 
+    /// A stretch of text inside a span or behind it on the same line.
+    pub(crate) fn near(&self, span: Span, written: &str) -> Option<Span> {
+        let rest = self.text.get(span.start..)?;
+        let line = rest.lines().next().unwrap_or_default();
+        let end = span.end.max(span.start + line.len());
+        within(self.text, Span { end, ..span }, written)
+    }
+
     /// The text of a span's bytes.
     pub(crate) fn slice(&self, span: Span) -> &'t str {
         self.text.get(span.start..span.end).unwrap_or_default()
@@ -81,26 +86,13 @@ impl<'t> TextIndex<'t> {
             .unwrap_or(self.characters)
     }
 
-    /// The nearest place before `node` where `word` is written, when only white
-    /// space and comments lie between.
-    pub(crate) fn back(&self, node: Span, word: &str) -> Option<Span> {
-        let window = self.text.get(..node.start)?;
-        let from = window.len().saturating_sub(BACK_BYTES);
-        let from = (0..=from).rev().find(|&at| window.is_char_boundary(at))?;
-        let start = from + window[from..].rfind(word)?;
-        let between = &window[start..];
-        let lines_up = between.matches('\n').count();
-        let line_first = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let before = self.text.get(line_first..start)?;
-        if before.len() > BACK_BYTES {
-            return None;
-        }
-        Some(Span {
-            start,
-            end: start + word.len(),
-            line: node.line - lines_up,
-            column: before.chars().count() + 1,
-        })
+    /// The text from a character on.
+    pub(crate) fn from(&self, character: usize) -> &'t str {
+        &self.text[self.byte(character)..]
+    }
+
+    pub(crate) fn line_count(&self) -> usize {
+        self.lines.len()
     }
 
     /// Byte offset of a character.
@@ -113,6 +105,23 @@ impl<'t> TextIndex<'t> {
             .nth(character % STRIDE)
             .map_or(self.text.len(), |(offset, _)| stop + offset)
     }
+}
+
+/// The place of a stretch of text inside a larger one.
+pub(crate) fn within(text: &str, outer: Span, written: &str) -> Option<Span> {
+    let slice = text.get(outer.start..outer.end)?;
+    let at = slice.find(written)?;
+    let before = &slice[..at];
+    let column = match before.rfind('\n') {
+        Some(newline) => before[newline + 1..].chars().count() + 1,
+        None => outer.column + before.chars().count(),
+    };
+    Some(Span {
+        start: outer.start + at,
+        end: outer.start + at + written.len(),
+        line: outer.line + before.matches('\n').count(),
+        column,
+    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! input makes it panic. Which policies apply to whom is the caller's knowledge.
 #![deny(clippy::disallowed_methods)]
 
+pub mod actions;
 mod condition;
 mod context;
 mod document;

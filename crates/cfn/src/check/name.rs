@@ -8,6 +8,7 @@ use crate::intrinsic::reference::PSEUDO_PARAMETERS;
 use crate::intrinsic::sub::{self, Piece};
 use crate::node::Node;
 use crate::suggest::did_you_mean;
+use crate::text_index::within;
 use crate::value::Span;
 
 /// Faults of one `Fn::Sub` text beyond these are not listed.
@@ -140,10 +141,16 @@ impl<'t> Checker<'t> {
                     self.variable(name, node, variables);
                 }
                 Piece::Unclosed(rest) => {
-                    let head: String = rest.chars().take(24).collect();
+                    let head: String = rest
+                        .lines()
+                        .next()
+                        .unwrap_or_default()
+                        .chars()
+                        .take(24)
+                        .collect();
                     let message = format!("`{head}` opens a variable and never closes it");
                     self.faults.push(
-                        Diagnostic::error("sub-syntax", self.within(node, "${", true), message)
+                        Diagnostic::error("sub-syntax", self.within(node, &head), message)
                             .with_hint(
                                 "close it with `}`, or write `${!` for the characters themselves",
                             ),
@@ -158,7 +165,7 @@ impl<'t> Checker<'t> {
         if variables.is_some_and(|map| map.get(name).is_some()) {
             return;
         }
-        let place = self.within(node, &format!("${{{name}"), false);
+        let place = self.within(node, &format!("${{{name}}}"));
         let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_' | '-');
         if name.is_empty() || !name.chars().all(is_word) {
             let head: String = name.chars().take(40).collect();
@@ -184,27 +191,7 @@ impl<'t> Checker<'t> {
 
     /// The place of a stretch of a scalar's text, when it is written there as
     /// it reads; the whole scalar otherwise.
-    fn within(&self, node: &Node, written: &str, last: bool) -> Span {
-        let text = &self.template.source.text;
-        let Some(scalar) = text.get(node.span.start..node.span.end) else {
-            return node.span;
-        };
-        let found = if last {
-            scalar.rfind(written)
-        } else {
-            scalar.find(written)
-        };
-        let Some(at) = found else { return node.span };
-        let before = &scalar[..at];
-        let column = match before.rfind('\n') {
-            Some(newline) => before[newline + 1..].chars().count() + 1,
-            None => node.span.column + before.chars().count(),
-        };
-        Span {
-            start: node.span.start + at,
-            end: node.span.start + at + written.len(),
-            line: node.span.line + before.matches('\n').count(),
-            column,
-        }
+    fn within(&self, node: &Node, written: &str) -> Span {
+        within(&self.template.source.text, node.span, written).unwrap_or(node.span)
     }
 }

@@ -12,6 +12,11 @@ pub(super) fn evaluate(scope: &mut Scope<'_>, argument: &Node, span: Span) -> Va
         Ok(values) => values,
         Err(opaque) => return opaque,
     };
+    // what repeats the delimiter can outgrow the template many times over
+    let repeated = delimiter.as_text().map_or(0, str::len) * list.items().len();
+    if !scope.charge(repeated, span) {
+        return scope.opaque("Fn::Join", &[], span);
+    }
     joined(&delimiter, &list)
         .map(|text| scope.text(text, span))
         .unwrap_or_else(|| scope.opaque("Fn::Join", &[&delimiter, &list], span))

@@ -79,13 +79,25 @@ pub(super) fn evaluate(scope: &mut Scope<'_>, argument: &Node, span: Span) -> Va
                 filled.push(Fragment::Literal(text.to_owned()));
             }
             Piece::Escaped(text) => filled.push(Fragment::Literal(format!("${{{text}}}"))),
-            Piece::Variable(name) => filled.extend(variable(scope, name, &values, span)),
-        }
-        if !scope.has_room() {
-            break;
+            Piece::Variable(name) => {
+                let value = variable(scope, name, &values, span);
+                if !scope.charge(size(&value), span) {
+                    break;
+                }
+                filled.extend(value);
+            }
         }
     }
     scope.text(filled, span)
+}
+
+/// Bytes of text.
+fn size(fragments: &[Fragment]) -> usize {
+    let sizes = fragments.iter().map(|fragment| match fragment {
+        Fragment::Literal(text) => text.len(),
+        Fragment::Symbol(_) => size_of::<Fragment>(),
+    });
+    sizes.sum()
 }
 
 fn variable(
