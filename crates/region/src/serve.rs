@@ -24,7 +24,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -52,7 +52,7 @@ pub struct TlsSession {
 }
 
 /// Limits of one listener.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ServeOptions {
     /// Longest time to the end of a TLS handshake.
     pub handshake_timeout: Duration,
@@ -67,7 +67,12 @@ pub struct ServeOptions {
     pub max_connections: usize,
     /// How long requests in flight may go on after a stop.
     pub drain_timeout: Duration,
+    /// Sees every accepted connection first, to set options of its socket.
+    pub on_accept: Option<OnAccept>,
 }
+
+/// Called with an accepted connection and the client's address.
+pub type OnAccept = Arc<dyn Fn(&TcpStream, SocketAddr) + Send + Sync>;
 
 impl Default for ServeOptions {
     fn default() -> Self {
@@ -78,6 +83,7 @@ impl Default for ServeOptions {
             max_streams: 128,
             max_connections: 10_000,
             drain_timeout: Duration::from_secs(10),
+            on_accept: None,
         }
     }
 }
@@ -146,6 +152,9 @@ pub async fn serve<H, F>(
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         };
+        if let Some(on_accept) = &options.on_accept {
+            on_accept(&stream, address);
+        }
         let serving = connection::serve_stream(
             stream,
             address,
@@ -172,11 +181,7 @@ pub async fn serve<H, F>(
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> io::Result<(
-    tokio::net::TcpStream,
-    SocketAddr,
-    tokio::sync::OwnedSemaphorePermit,
-)> {
+) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots)
         .acquire_owned()
         .await
