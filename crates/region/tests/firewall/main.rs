@@ -8,3 +8,5 @@ mod namespace;
 
 mod encoding;
 mod loading;
+mod packets;
+mod topology;

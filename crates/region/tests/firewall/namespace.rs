@@ -67,7 +67,6 @@ pub(crate) struct Namespace {
     fd: OwnedFd,
 }
 
-#[expect(dead_code, reason = "topologies of the packet tests will use the rest")]
 impl Namespace {
     pub(crate) fn new() -> Self {
         let made = thread::spawn(|| {

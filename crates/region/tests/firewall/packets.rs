@@ -1,0 +1,335 @@
+//! Real packets between namespaces, and what the flow log says of them.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use region::plan::ruleset::{AccessList, Firewall, Peer, Protocol};
+
+use crate::namespace::in_namespaces;
+use crate::topology::{Topology, entry, firewall, tcp_rule};
+
+const DB: &str = "10.0.2.10:5432";
+
+#[test]
+fn a_group_reference_admits_and_the_log_names_both_rules() {
+    in_namespaces(|| {
+        let mut topology = Topology::new(&firewall());
+        topology.listen("db", 5432);
+        assert_eq!(topology.seen_as("app", DB).as_deref(), Some("10.0.1.10"));
+        let ways = [
+            "eni-app 10.0.1.10 10.0.2.10",
+            "eni-app 10.0.2.10 10.0.1.10",
+            "eni-db 10.0.1.10 10.0.2.10",
+            "eni-db 10.0.2.10 10.0.1.10",
+        ];
+        for way in ways {
+            let line = topology.wait_for_record(&[way, "ACCEPT OK"]);
+            assert!(
+                line.contains("egress rule sgr-to-db of sg-app (t.yaml sgr-to-db)"),
+                "{line}"
+            );
+            assert!(
+                line.contains("ingress rule sgr-from-app of sg-db"),
+                "{line}"
+            );
+        }
+        let lines = topology.finish();
+        assert!(
+            !lines.iter().any(|line| line.contains("REJECT")),
+            "{lines:?}"
+        );
+    });
+}
+
+#[test]
+fn without_an_egress_rule_nothing_leaves() {
+    in_namespaces(|| {
+        let mut topology = Topology::new(&firewall());
+        topology.listen("db", 5433);
+        assert_eq!(topology.seen_as("app", "10.0.2.10:5433"), None);
+        let line = topology.wait_for_record(&["eni-app 10.0.1.10 10.0.2.10", "REJECT OK"]);
+        assert!(
+            line.ends_with(
+                "none of the 3 egress rules of security group sg-app admits it (t.yaml:10)"
+            ),
+            "{line}"
+        );
+        let lines = topology.finish();
+        assert!(
+            !lines.iter().any(|line| line.contains("eni-db")),
+            "it never arrived: {lines:?}"
+        );
+    });
+}
+
+#[test]
+fn one_subnet_is_no_permission() {
+    in_namespaces(|| {
+        let mut topology = Topology::new(&firewall());
+        topology.listen("peer", 8080);
+        assert_eq!(topology.seen_as("app", "10.0.1.12:8080"), None);
+        topology.wait_for_record(&["eni-app 10.0.1.10 10.0.1.12", "ACCEPT OK"]);
+        let line = topology.wait_for_record(&["eni-peer 10.0.1.10 10.0.1.12", "REJECT OK"]);
+        assert!(
+            line.ends_with("security group sg-peer has no ingress rule (t.yaml:40)"),
+            "{line}"
+        );
+    });
+}
+
+/// The database's subnet has this network ACL instead of an open one.
+fn with_data_access_list(change: impl FnOnce(&mut AccessList)) -> Firewall {
+    let mut firewall = firewall();
+    change(&mut firewall.access_lists[2]);
+    firewall
+}
+
+#[test]
+fn the_lowest_access_list_number_decides() {
+    in_namespaces(|| {
+        let denied = with_data_access_list(|list| {
+            list.ingress
+                .push(entry(90, false, Protocol::Tcp(5432..=5432), "10.0.1.0/24"));
+        });
+        let mut topology = Topology::new(&denied);
+        topology.listen("db", 5432);
+        assert_eq!(topology.seen_as("app", DB), None);
+        topology.wait_for_record(&["eni-app 10.0.1.10 10.0.2.10", "ACCEPT OK"]);
+        let line = topology.wait_for_record(&["eni-db 10.0.1.10 10.0.2.10", "REJECT OK"]);
+        assert!(
+            line.ends_with("ingress rule 90 of network ACL acl-2 denies it (t.yaml entry 90)"),
+            "{line}"
+        );
+        let allowed = with_data_access_list(|list| {
+            list.ingress
+                .push(entry(90, true, Protocol::Tcp(5432..=5432), "10.0.1.0/24"));
+            list.ingress
+                .push(entry(91, false, Protocol::All, "0.0.0.0/0"));
+        });
+        topology.replace(&allowed);
+        assert_eq!(topology.seen_as("app", DB).as_deref(), Some("10.0.1.10"));
+    });
+}
+
+#[test]
+fn access_lists_have_no_memory_the_answer_needs_its_own_entry() {
+    in_namespaces(|| {
+        let no_answers = with_data_access_list(|list| {
+            list.egress = vec![entry(100, true, Protocol::Tcp(443..=443), "0.0.0.0/0")];
+        });
+        let mut topology = Topology::new(&no_answers);
+        topology.listen("db", 5432);
+        assert_eq!(topology.seen_as("app", DB), None);
+        let line = topology.wait_for_record(&["eni-db 10.0.2.10 10.0.1.10 5432", "REJECT OK"]);
+        assert!(
+            line.ends_with("egress rule * of network ACL acl-2 denies it (t.yaml acl-2)"),
+            "{line}"
+        );
+        let answers = with_data_access_list(|list| {
+            list.egress = vec![entry(100, true, Protocol::Tcp(1024..=65535), "10.0.1.0/24")];
+        });
+        topology.replace(&answers);
+        assert_eq!(topology.seen_as("app", DB).as_deref(), Some("10.0.1.10"));
+    });
+}
+
+#[test]
+fn access_lists_are_not_asked_inside_a_subnet() {
+    in_namespaces(|| {
+        let mut firewall = firewall();
+        firewall.access_lists[1].ingress.clear();
+        firewall.access_lists[1].egress.clear();
+        let peers = firewall.groups.get_mut("sg-peer").expect("a group");
+        peers
+            .ingress
+            .push(tcp_rule("sgr-peers", 8080, Peer::Group("sg-app".into())));
+        let topology = Topology::new(&firewall);
+        topology.listen("peer", 8080);
+        topology.listen("db", 5432);
+        assert_eq!(
+            topology.seen_as("app", "10.0.1.12:8080").as_deref(),
+            Some("10.0.1.10")
+        );
+        assert_eq!(
+            topology.seen_as("app", DB),
+            None,
+            "its own subnet lets nothing out"
+        );
+    });
+}
+
+#[test]
+fn a_borrowed_address_does_not_leave_its_interface() {
+    in_namespaces(|| {
+        let mut topology = Topology::new(&firewall());
+        topology.listen("db", 5432);
+        let peer = topology.interface("peer");
+        // The address of app, which the database would admit.
+        peer.ip("addr add 10.0.1.10/32 dev lo");
+        let sent = peer.run(|| {
+            let socket = UdpSocket::bind("10.0.1.10:0")?;
+            socket.send_to(b"?", "10.0.2.10:5432")
+        });
+        sent.expect("the interface itself does not mind");
+        let line = topology.wait_for_record(&["eni-peer 10.0.1.10 10.0.2.10", "REJECT OK"]);
+        assert!(
+            line.ends_with("source check: not the interface's own address"),
+            "{line}"
+        );
+    });
+}
+
+#[test]
+fn the_internet_cannot_borrow_an_inside_address() {
+    in_namespaces(|| {
+        let topology = Topology::new(&firewall());
+        let internet = topology.interface("internet");
+        internet.ip("addr add 10.0.1.10/32 dev lo");
+        // Aim at web's public address, from the address groups know as app's.
+        let sent =
+            internet.run(|| UdpSocket::bind("10.0.1.10:0")?.send_to(b"?", "203.0.113.10:443"));
+        sent.expect("sent");
+        let counted = topology
+            .router
+            .execute("nft", &["list", "set", "ip", "vpc", "rej"]);
+        assert!(
+            counted.contains("10.0.1.10 . 10.0.0.10 . udp . 443 . 0x10000000"),
+            "{counted}"
+        );
+    });
+}
+
+#[test]
+fn the_internet_gateway_is_one_to_one() {
+    in_namespaces(|| {
+        let topology = Topology::new(&firewall());
+        topology.listen("web", 443);
+        topology.listen("web", 444);
+        topology.listen("internet", 443);
+        let seen = |from, to| topology.seen_as(from, to);
+        assert_eq!(
+            seen("internet", "203.0.113.10:443").as_deref(),
+            Some("198.51.100.1")
+        );
+        assert_eq!(
+            seen("internet", "203.0.113.10:444"),
+            None,
+            "no group admits it"
+        );
+        assert_eq!(
+            seen("web", "198.51.100.1:443").as_deref(),
+            Some("203.0.113.10")
+        );
+    });
+}
+
+#[test]
+fn without_a_public_address_a_public_route_leads_nowhere() {
+    in_namespaces(|| {
+        let topology = Topology::new(&firewall());
+        topology.listen("internet", 443);
+        topology
+            .router
+            .ip("route replace default dev igw table 201");
+        assert_eq!(topology.seen_as("app", "198.51.100.1:443"), None);
+        let listing = topology
+            .internet
+            .execute("nft", &["list", "chain", "ip", "igw", "c_pre"]);
+        let dropped = listing
+            .lines()
+            .find(|line| line.contains("no public address"));
+        assert!(
+            !dropped.expect("a rule").contains("packets 0 "),
+            "{listing}"
+        );
+    });
+}
+
+#[test]
+fn private_interfaces_leave_by_the_nat_gateway_only_outwards() {
+    in_namespaces(|| {
+        let topology = Topology::new(&firewall());
+        topology.listen("internet", 443);
+        topology.listen("web", 443);
+        topology.listen("nat", 443);
+        let seen = |from, to| topology.seen_as(from, to);
+        assert_eq!(
+            seen("app", "198.51.100.1:443").as_deref(),
+            Some("203.0.113.11")
+        );
+        assert_eq!(seen("db", "198.51.100.1:443"), None, "no egress rule");
+        assert_eq!(
+            seen("app", "203.0.113.10:443").as_deref(),
+            Some("203.0.113.11"),
+            "to a neighbour's public address: out and in again"
+        );
+        assert_eq!(
+            seen("internet", "203.0.113.11:443"),
+            None,
+            "nothing begins from outside"
+        );
+        assert_eq!(
+            seen("app", "10.0.0.11:443"),
+            None,
+            "the gateway itself serves nobody"
+        );
+    });
+}
+
+fn asks_udp(topology: &Topology, from: &str, to: &str) -> bool {
+    topology.interface(from).run(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        socket
+            .set_read_timeout(Some(Duration::from_millis(700)))
+            .expect("a timeout");
+        socket.send_to(b"?", to).expect("sent");
+        socket.recv(&mut [0; 8]).is_ok()
+    })
+}
+
+#[test]
+fn local_services_need_no_rule_and_nothing_else_of_the_router_answers() {
+    in_namespaces(|| {
+        let mut closed = firewall();
+        closed.access_lists.iter_mut().for_each(|list| {
+            list.ingress.clear();
+            list.egress.clear();
+        });
+        let topology = Topology::new(&closed);
+        topology.listen("router", 80);
+        let resolver = topology
+            .router
+            .run(|| UdpSocket::bind("10.0.0.2:53"))
+            .expect("a socket");
+        std::thread::spawn(move || {
+            while let Ok((_, from)) = resolver.recv_from(&mut [0; 8]) {
+                resolver.send_to(b"!", from).expect("answered");
+            }
+        });
+        for from in ["db", "peer", "app"] {
+            assert!(asks_udp(&topology, from, "10.0.0.2:53"), "{from}");
+            assert!(
+                topology.seen_as(from, "169.254.169.254:80").is_some(),
+                "{from}"
+            );
+            assert!(topology.seen_as(from, "10.0.1.1:80").is_none(), "{from}");
+        }
+    });
+}
+
+#[test]
+fn a_living_connection_survives_its_rule_and_a_new_one_does_not_begin() {
+    in_namespaces(|| {
+        let mut topology = Topology::new(&firewall());
+        topology.listen("db", 5432);
+        let mut living = topology.connect("app", DB).expect("connected");
+        assert!(living.hear().is_some());
+        let mut without = firewall();
+        let database = without.groups.get_mut("sg-db").expect("a group");
+        database.ingress.retain(|rule| rule.id != "sgr-from-app");
+        topology.replace(&without);
+        assert!(living.ask().is_some(), "tracked flows go on, as in AWS");
+        assert!(topology.connect("app", DB).is_none());
+        topology.wait_for_record(&["eni-db 10.0.1.10 10.0.2.10", "5432 6", "REJECT OK"]);
+    });
+}
