@@ -57,8 +57,14 @@ pub(crate) fn check_value(
     span: Span,
 ) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
+    let is_hidden = declaration.get("NoEcho").and_then(Node::as_text) == Some("true");
     let mut refuse = |what: String, hint: Option<String>| {
-        let message = format!("parameter `{name}`: {what}");
+        // the value of a `NoEcho` parameter is nobody's business
+        let message = match is_hidden {
+            true => format!("parameter `{name}`: the value breaks the parameter's demands"),
+            false => format!("parameter `{name}`: {what}"),
+        };
+        let hint = hint.filter(|_| !is_hidden);
         let said = declaration
             .get("ConstraintDescription")
             .and_then(Node::as_text);

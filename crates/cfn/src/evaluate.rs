@@ -121,10 +121,14 @@ fn evaluate_resources<'t>(scope: &mut Scope<'t>, stack: &mut Stack) {
         }
     }
     for (name, declaration) in &template.resources {
+        let resource_type = declaration.get("Type").and_then(Node::as_text);
+        let Some(resource_type) = resource_type else {
+            continue; // named as a fault before
+        };
         if scope.absent.contains(name.as_str()) {
             continue;
         }
-        let resource = evaluate_resource(scope, name, declaration);
+        let resource = evaluate_resource(scope, name, resource_type, declaration);
         stack.resources.insert(name.clone(), resource);
     }
 }
@@ -153,14 +157,18 @@ fn exists(scope: &mut Scope<'_>, name: &str, declaration: &Declaration) -> bool 
     truth != Some(false)
 }
 
-fn evaluate_resource(scope: &mut Scope<'_>, name: &str, declaration: &Declaration) -> Resource {
+fn evaluate_resource(
+    scope: &mut Scope<'_>,
+    name: &str,
+    resource_type: &str,
+    declaration: &Declaration,
+) -> Resource {
     scope.enter(name);
     let provenance = Provenance {
         logical_id: name.into(),
         path: "".into(),
         span: declaration.name_span,
     };
-    let text = |attribute| declaration.get(attribute).and_then(Node::as_text);
     let properties = declaration
         .get("Properties")
         .and_then(|node| evaluate_node(scope, node))
@@ -177,10 +185,9 @@ fn evaluate_resource(scope: &mut Scope<'_>, name: &str, declaration: &Declaratio
         .and_then(|node| scope.at_key("DeletionPolicy", |scope| evaluate_node(scope, node)))
         .map(|value| value.to_string());
     let depends_on = dependencies(scope, name, declaration);
-    let resource_type = text("Type").unwrap_or_default().to_owned();
     Resource {
         logical_id: name.to_owned(),
-        resource_type,
+        resource_type: resource_type.to_owned(),
         properties,
         metadata,
         depends_on,

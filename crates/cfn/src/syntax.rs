@@ -230,8 +230,7 @@ impl<'t> Builder<'t> {
         let span = self.collection_span(open.span, end);
         let kind = match open.content {
             Content::List(items) => NodeKind::List(items),
-            Content::Map { entries, .. } if open.tag.is_none() => self.map_kind(entries),
-            Content::Map { entries, .. } => NodeKind::Map(entries),
+            Content::Map { entries, .. } => self.map_kind(entries),
         };
         let node = Node { kind, span };
         self.attach(match open.tag {

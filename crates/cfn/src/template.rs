@@ -44,7 +44,7 @@ pub struct Template {
 pub struct Declaration {
     /// The name itself.
     pub name_span: Span,
-    /// A map for everything but loops.
+    /// A map, but for loops; null when something else was written.
     pub body: Node,
 }
 
@@ -147,10 +147,10 @@ fn read_sections(sections: Map, template: &mut Template, diagnostics: &mut Vec<D
             "Description" => template.description = read_description(value, diagnostics),
             "Metadata" => template.metadata = Some(value),
             "Transform" => {
-                template.transforms = match value.kind {
+                template.transforms.extend(match value.kind {
                     NodeKind::List(items) => items,
                     _ => vec![value],
-                }
+                });
             }
             "Parameters" => {
                 template.parameters = declarations(&name, value, diagnostics);
@@ -169,6 +169,7 @@ fn read_sections(sections: Map, template: &mut Template, diagnostics: &mut Vec<D
             "Rules" => template.rules = section_map(&name, value, diagnostics),
             "Mappings" => template.mappings = section_map(&name, value, diagnostics),
             "Conditions" => template.conditions = section_map(&name, value, diagnostics),
+            "Fn::Transform" => template.transforms.push(value),
             "Hooks" | "Globals" => diagnostics.push(
                 Diagnostic::warning("not-analysed", key_span, format!("section `{name}`"))
                     .with_hint("its content is left out of everything that follows"),
@@ -263,10 +264,15 @@ fn declarations(
             let message = format!("`{name}` in `{section}` must be a map, not {found}");
             diagnostics.push(Diagnostic::error("wrong-type", entry.value.span, message));
         }
-        if is_fine {
-            let (name_span, body) = (entry.key_span, entry.value);
-            declarations.insert(name, Declaration { name_span, body });
-        }
+        // the name stays known, so that references to it are no faults too
+        let kind = match entry.value.kind {
+            kind if is_fine => kind,
+            _ => NodeKind::Null,
+        };
+        let span = entry.value.span;
+        let name_span = entry.key_span;
+        let body = Node { kind, span };
+        declarations.insert(name, Declaration { name_span, body });
     }
     declarations
 }

@@ -564,3 +564,16 @@ fn the_limits_of_the_service_are_kept() {
     let deepest = format!("{{\"Resources\": {}", "[".repeat(100_000));
     insta::assert_snapshot!(faults(&deepest), @"1:100015 error[syntax] not valid JSON: expected a value; text needs double quotes «»");
 }
+
+#[test]
+fn a_hidden_value_is_never_repeated() {
+    let text = "\
+Parameters:
+  Password: {Type: String, NoEcho: true, MinLength: 12, AllowedPattern: '[a-z]+', AllowedValues: [hunter22]}
+Resources:
+  T: {Type: AWS::SNS::Topic}
+";
+    let said = faults_with(text, &[("Password", "hunter2")]);
+    assert!(said.contains("error[parameter-value]"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}

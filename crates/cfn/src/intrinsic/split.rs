@@ -1,10 +1,12 @@
 //! `Fn::Split`: text cut at a delimiter.
+//!
+//! Text with symbols cannot be cut: nobody knows what delimiters they hold.
 
 use super::arguments;
 use crate::diagnostic::Diagnostic;
 use crate::function::Function;
 use crate::node::Node;
-use crate::scope::{Scope, pieces};
+use crate::scope::Scope;
 use crate::value::{Fragment, Kind, Span, Value};
 
 pub(super) fn evaluate(scope: &mut Scope<'_>, argument: &Node, span: Span) -> Value {
@@ -23,36 +25,17 @@ pub(super) fn evaluate(scope: &mut Scope<'_>, argument: &Node, span: Span) -> Va
     let parts = delimiter
         .as_text()
         .filter(|delimiter| !delimiter.is_empty())
-        .and_then(|delimiter| split(delimiter, &text));
-    let Some(parts) = parts else {
+        .zip(text.as_text());
+    let Some((delimiter, text)) = parts else {
         return scope.opaque("Fn::Split", &[&delimiter, &text], span);
     };
-    let items = parts
-        .into_iter()
+    let items = text
+        .split(delimiter)
         .enumerate()
-        .map(|(index, part)| scope.at_index(index, |scope| scope.text(part, span)))
+        .map(|(index, part)| {
+            let part = Fragment::Literal(part.to_owned());
+            scope.at_index(index, |scope| scope.text(vec![part], span))
+        })
         .collect();
     scope.value(Kind::List(items), span)
-}
-
-/// Cuts at every literal delimiter. A lone symbol cannot be cut: nobody knows
-/// what it holds. Symbols among text are taken to hold no delimiter.
-fn split(delimiter: &str, text: &Value) -> Option<Vec<Vec<Fragment>>> {
-    if matches!(text.kind, Kind::Symbol(_)) {
-        return None;
-    }
-    let mut parts = vec![Vec::new()];
-    for piece in pieces(text)? {
-        let Fragment::Literal(literal) = piece else {
-            parts.last_mut()?.push(piece);
-            continue;
-        };
-        for (index, part) in literal.split(delimiter).enumerate() {
-            if index > 0 {
-                parts.push(Vec::new());
-            }
-            parts.last_mut()?.push(Fragment::Literal(part.to_owned()));
-        }
-    }
-    Some(parts)
 }
