@@ -153,13 +153,15 @@ impl Emulator {
 
     /// Credentials of a role for a workload, as the instance metadata service and the ECS
     /// credential endpoint hand them out. `service` (`ec2.amazonaws.com`,
-    /// `ecs-tasks.amazonaws.com`) must be trusted by the role.
+    /// `ecs-tasks.amazonaws.com`) must be trusted by the role; trust policies see `source_arn`,
+    /// the task or instance it asks for, as `aws:SourceArn`.
     ///
     /// # Errors
     /// When the role does not exist or its trust policy does not admit the service.
     pub fn role_session(
         &self,
         service: &str,
+        source_arn: Option<&str>,
         role_arn: &str,
         session_name: &str,
         lifetime: Duration,
@@ -168,7 +170,7 @@ impl Emulator {
             .directory
             .role(role_arn)
             .ok_or_else(|| SessionError::NoRole(role_arn.to_owned()))?;
-        let caller = Caller::service(service, None);
+        let caller = Caller::service(service, source_arn);
         let ask = Ask::new("sts:AssumeRole", role_arn)
             .tags(&role.tags)
             .policy(role.trust.as_ref().map(iam::ResourcePolicy::of_role));

@@ -1,7 +1,9 @@
 //! Why a command could not answer.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use region::control::ControlError;
 use thiserror::Error;
 
 /// A command's failure; its sources carry the rest of the story.
@@ -18,6 +20,10 @@ pub(crate) enum CommandError {
     Parameter { text: String },
     #[error("`{path}` does not hold parameters: {reason}")]
     ParameterFile { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("the region is still running after {0:?}")]
+    StillRunning(Duration),
 }
 
 impl CommandError {
@@ -30,6 +36,9 @@ impl CommandError {
             Self::ParameterFile { .. } => Some(
                 "expected [{\"ParameterKey\": \"…\", \"ParameterValue\": \"…\"}, …]".to_owned(),
             ),
+            Self::Control(ControlError::NotRunning(_)) => {
+                Some("start one with `kickytime up`, or name its --state directory".to_owned())
+            }
             _ => None,
         }
     }

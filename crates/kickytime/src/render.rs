@@ -8,6 +8,7 @@
 
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod status;
 
 use std::error::Error;
 use std::io::IsTerminal as _;

@@ -8,6 +8,7 @@ pub mod blueprint;
 pub mod plan;
 
 pub mod apply;
+pub mod control;
 pub mod dns;
 pub mod flow_log;
 pub mod host;

@@ -33,7 +33,7 @@ fn writer(account: &Account) -> Credentials {
     let hour = std::time::Duration::from_secs(3_600);
     account
         .emulator
-        .role_session("ec2.amazonaws.com", LOG_ROLE, "i-1", hour)
+        .role_session("ec2.amazonaws.com", None, LOG_ROLE, "i-1", hour)
         .unwrap()
 }
 

@@ -137,7 +137,7 @@ fn a_workload_gets_a_role_only_through_the_service_it_trusts() {
     let hour = std::time::Duration::from_secs(3_600);
     let error = account
         .emulator
-        .role_session("ec2.amazonaws.com", TASK_ROLE, "i-1", hour)
+        .role_session("ec2.amazonaws.com", None, TASK_ROLE, "i-1", hour)
         .unwrap_err();
     assert!(
         error

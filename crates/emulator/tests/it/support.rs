@@ -182,7 +182,7 @@ impl Account {
     pub(crate) fn task(&self) -> Credentials {
         let hour = std::time::Duration::from_secs(3_600);
         self.emulator
-            .role_session("ecs-tasks.amazonaws.com", TASK_ROLE, "task-1", hour)
+            .role_session("ecs-tasks.amazonaws.com", None, TASK_ROLE, "task-1", hour)
             .unwrap()
     }
 

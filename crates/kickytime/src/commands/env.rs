@@ -1,6 +1,40 @@
-//! stub
-use crate::{cli::Env, error::CommandError};
+//! `kickytime env`: the variables that point AWS tools at the region.
+
 use std::process::ExitCode;
-pub(crate) fn run(_: &Env) -> Result<ExitCode, CommandError> {
+
+use region::control::{self, Request};
+use serde_json::Value as Json;
+
+use crate::cli::{Env, Format};
+use crate::error::CommandError;
+use crate::render;
+
+pub(crate) fn run(arguments: &Env) -> Result<ExitCode, CommandError> {
+    let variables = control::ask(&arguments.state.directory, Request::Environment)?;
+    render::data(&match arguments.format {
+        Format::Json => format!("{variables:#}"),
+        Format::Human => exports(&variables),
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+/// `export` commands that any POSIX shell can evaluate.
+fn exports(variables: &Json) -> String {
+    let entries = variables.as_object().into_iter().flatten();
+    let lines = entries.filter_map(|(name, value)| {
+        let quoted = value.as_str()?.replace('\'', r"'\''");
+        Some(format!("export {name}='{quoted}'\n"))
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_for_the_shell() {
+        let text = exports(&serde_json::json!({ "A": "it's", "B": "$(x)" }));
+        assert_eq!(text, "export A='it'\\''s'\nexport B='$(x)'\n");
+    }
 }

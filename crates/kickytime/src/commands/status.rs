@@ -1,6 +1,18 @@
-//! stub
-use crate::{cli::Status, error::CommandError};
+//! `kickytime status`: what runs where.
+
 use std::process::ExitCode;
-pub(crate) fn run(_: &Status) -> Result<ExitCode, CommandError> {
+
+use region::control::{self, Request};
+
+use crate::cli::{Format, Status};
+use crate::error::CommandError;
+use crate::render;
+
+pub(crate) fn run(arguments: &Status) -> Result<ExitCode, CommandError> {
+    let status = control::ask(&arguments.state.directory, Request::Status)?;
+    render::data(&match arguments.format {
+        Format::Json => format!("{status:#}"),
+        Format::Human => render::status::table(&status),
+    });
     Ok(ExitCode::SUCCESS)
 }

@@ -103,6 +103,7 @@ pub(super) fn imply(stack: &Stack, model: &mut Model) {
             groups,
         );
     }
+    run_once(model, &mut implied);
     for database in model.databases.values() {
         let Some(subnet) = database.subnets.first() else {
             continue;
@@ -164,6 +165,30 @@ fn default_groups(stack: &Stack, model: &mut Model) {
 fn group_id(stack: &Stack, vpc: &LogicalId) -> String {
     let symbol = Symbol::GetAtt(vpc.to_string(), "DefaultSecurityGroup".to_owned());
     resolve(stack, &symbol).unwrap_or_default()
+}
+
+/// A task that is run once per deployment gets its network where it is run,
+/// not in its definition; it is taken to run where the template's first
+/// service runs, as `ecs:RunTask` is usually told.
+fn run_once(model: &Model, implied: &mut Vec<Implied>) {
+    let Some(service) = model.services.values().next() else {
+        return;
+    };
+    let Some(subnet) = service.subnets.first() else {
+        return;
+    };
+    for definition in model.task_definitions.values().filter(|task| task.run_once) {
+        let (public, groups) = (service.assign_public_ip, &service.security_groups);
+        let name = format!("{}/once", definition.id);
+        implied.push(Implied::new(
+            name,
+            &definition.id,
+            EniKind::Task,
+            subnet,
+            public,
+            groups,
+        ));
+    }
 }
 
 struct Implied {

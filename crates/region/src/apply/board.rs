@@ -1,0 +1,74 @@
+//! What the running region says of itself: the state of each interface's
+//! component, and what happened, for `status` and for progress.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Something a person watching the start should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A stage of the start is done.
+    Done { stage: &'static str, took: Duration },
+    /// Something that is not as it should be, or is again.
+    Notice(String),
+    /// Everything runs.
+    Ready { took: Duration },
+    /// The stop has begun.
+    Stopping,
+}
+
+/// Hears of events; called from any thread.
+pub type Listener = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// The states of all components, shared by every thread.
+pub struct Board {
+    started: Instant,
+    listener: Listener,
+    states: Mutex<BTreeMap<String, String>>,
+}
+
+impl std::fmt::Debug for Board {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Board").field("states", &self.states).finish_non_exhaustive()
+    }
+}
+
+impl Board {
+    pub fn new(listener: Listener) -> Arc<Self> {
+        Arc::new(Self { started: Instant::now(), listener, states: Mutex::default() })
+    }
+
+    /// From now on, the component behind an interface is in this state.
+    pub fn set(&self, interface: &str, state: impl Into<String>) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(interface.to_owned(), state.into());
+    }
+
+    /// The state of a component, empty when it has said nothing.
+    pub fn state(&self, interface: &str) -> String {
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.get(interface).cloned().unwrap_or_default()
+    }
+
+    /// Tells how long a stage of the start took, since `since`.
+    pub fn done(&self, stage: &'static str, since: Instant) {
+        (self.listener)(Event::Done { stage, took: since.elapsed() });
+    }
+
+    pub fn notice(&self, text: impl Into<String>) {
+        (self.listener)(Event::Notice(text.into()));
+    }
+
+    pub fn ready(&self) {
+        (self.listener)(Event::Ready { took: self.started.elapsed() });
+    }
+
+    pub fn stopping(&self) {
+        (self.listener)(Event::Stopping);
+    }
+
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+}

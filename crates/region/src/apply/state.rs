@@ -1,0 +1,135 @@
+//! The state directory: made private, held by one region at a time.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+/// Its presence says that a directory is ours to empty.
+const MARKER: &str = "kickytime-state";
+const LOCK: &str = "lock";
+
+/// A locked state directory. The lock goes with the value, or with the
+/// process, however it ends.
+#[derive(Debug)]
+pub struct StateDirectory {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+/// Why a directory cannot hold the region's state.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("cannot use the state directory `{path}`")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("a region is already running with the state directory `{0}`")]
+    Locked(PathBuf),
+    #[error("`{0}` is not a state directory of kickytime, so it is not removed")]
+    NotOurs(PathBuf),
+}
+
+impl StateError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Locked(_) => Some("stop it with `kickytime down`, or name another with --state"),
+            Self::NotOurs(_) => Some("name another directory with --state"),
+            Self::Io { .. } => None,
+        }
+    }
+}
+
+impl StateDirectory {
+    /// Opens `path`, making it if needed; `fresh` empties it first.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made, is in use, or is not ours to empty.
+    pub fn open(path: &Path, fresh: bool) -> Result<Self, StateError> {
+        let failed = |source| StateError::Io { path: path.to_owned(), source };
+        let is_new = fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
+        if !is_new && !path.join(MARKER).exists() {
+            return Err(StateError::NotOurs(path.to_owned()));
+        }
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(path).map_err(failed)?;
+        let path = path.canonicalize().map_err(failed)?;
+        let failed = |source| StateError::Io { path: path.clone(), source };
+        let lock = private(&path.join(LOCK)).map_err(failed)?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
+            .map_err(|_| StateError::Locked(path.clone()))?;
+        if fresh {
+            empty(&path).map_err(failed)?;
+        }
+        private(&path.join(MARKER))
+            .and_then(|mut file| file.write_all(b"local region of kickytime\n"))
+            .map_err(failed)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// The directory, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A private directory inside, made if needed.
+    ///
+    /// # Errors
+    ///
+    /// Those of making it.
+    pub fn subdirectory(&self, name: &str) -> Result<PathBuf, StateError> {
+        let path = self.path.join(name);
+        let mut builder = fs::DirBuilder::new();
+        match builder.recursive(true).mode(0o700).create(&path) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(StateError::Io { path, source }),
+        }
+    }
+}
+
+/// A file only its owner can read, kept if it is there.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
+/// Everything but the lock.
+fn empty(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_name() == LOCK {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_region_at_a_time_and_only_our_own_directories() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("state");
+        let held = StateDirectory::open(&path, false).unwrap();
+        fs::write(path.join("data"), "x").unwrap();
+        assert!(matches!(StateDirectory::open(&path, true), Err(StateError::Locked(_))));
+        assert!(path.join("data").exists(), "a refused start must lose nothing");
+        drop(held);
+        drop(StateDirectory::open(&path, true).unwrap());
+        assert!(!path.join("data").exists());
+
+        let foreign = parent.path().join("photos");
+        fs::create_dir(&foreign).unwrap();
+        fs::write(foreign.join("one.jpg"), "x").unwrap();
+        assert!(matches!(StateDirectory::open(&foreign, true), Err(StateError::NotOurs(_))));
+        assert!(foreign.join("one.jpg").exists());
+    }
+}

@@ -1,0 +1,149 @@
+//! How do other commands speak to a running region?
+//!
+//! Over a Unix socket in the state directory, which only its owner can open:
+//! one line of JSON asks, one line answers. A path reaches the region whatever
+//! network namespace either side is in.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// The socket's name in the state directory.
+const SOCKET: &str = "control.sock";
+/// A question or an answer longer than this is refused.
+const MAX_LINE: u64 = 4 * 1024 * 1024;
+/// Nobody types on this socket: what is not said at once is not coming.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a command may ask of a running region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Request {
+    /// What runs where.
+    Status,
+    /// The variables of the AWS API door.
+    Environment,
+    /// Stop in good order.
+    Stop,
+}
+
+/// The running region, as this module needs it.
+pub trait Controlled: Send + Sync {
+    /// The answer to a request. A stop only begins here.
+    fn answer(&self, request: Request) -> Json;
+}
+
+/// Why a running region could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("no region is running with the state directory `{0}`")]
+    NotRunning(PathBuf),
+    #[error("cannot speak to the region over `{path}`")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("the region's answer is not understood: {0}")]
+    Answer(String),
+}
+
+/// Answers on the state directory's socket until the program ends.
+///
+/// # Errors
+///
+/// Those of making the socket.
+pub fn serve(directory: &Path, region: Arc<dyn Controlled>) -> io::Result<()> {
+    let path = directory.join(SOCKET);
+    // the state directory is locked, so a socket found here is a dead one
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    std::thread::Builder::new()
+        .name("control".to_owned())
+        .spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // one at a time: answers are quick, and patience is bounded
+                let _broken_off = converse(&stream, region.as_ref());
+            }
+        })?;
+    Ok(())
+}
+
+fn converse(stream: &UnixStream, region: &dyn Controlled) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(MAX_LINE)).read_line(&mut line)?;
+    let answer = match serde_json::from_str(&line) {
+        Ok(request) => region.answer(request),
+        Err(fault) => serde_json::json!({ "error": fault.to_string() }),
+    };
+    let mut stream = stream;
+    writeln!(stream, "{answer}")
+}
+
+/// Asks the region whose state directory this is.
+///
+/// # Errors
+///
+/// [`ControlError::NotRunning`] when nobody answers there.
+pub fn ask(directory: &Path, request: Request) -> Result<Json, ControlError> {
+    let path = directory.join(SOCKET);
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            ControlError::NotRunning(directory.to_owned())
+        }
+        _ => ControlError::Io {
+            path: path.clone(),
+            source,
+        },
+    };
+    let mut stream = UnixStream::connect(&path).map_err(failed)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    let question = serde_json::to_string(&request).expect("a request is plain JSON");
+    writeln!(stream, "{question}").map_err(failed)?;
+    let mut line = String::new();
+    BufReader::new(stream.take(MAX_LINE))
+        .read_line(&mut line)
+        .map_err(failed)?;
+    let answer: Json =
+        serde_json::from_str(&line).map_err(|fault| ControlError::Answer(fault.to_string()))?;
+    match answer.get("error").and_then(Json::as_str) {
+        Some(error) => Err(ControlError::Answer(error.to_owned())),
+        None => Ok(answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Echo;
+
+    impl Controlled for Echo {
+        fn answer(&self, request: Request) -> Json {
+            serde_json::json!({ "asked": request })
+        }
+    }
+
+    #[test]
+    fn a_running_region_answers_and_an_absent_one_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let absent = ask(directory.path(), Request::Status).unwrap_err();
+        assert!(matches!(absent, ControlError::NotRunning(_)), "{absent}");
+        serve(directory.path(), Arc::new(Echo)).unwrap();
+        let answer = ask(directory.path(), Request::Environment).unwrap();
+        assert_eq!(answer, serde_json::json!({ "asked": "environment" }));
+        let mode = std::fs::metadata(directory.path().join(SOCKET))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,307 @@
+//! What the account holds when the region starts.
+
+use emulator::{
+    BucketSeed, Encryption, GenerateSecretString, GroupSeed, KeySeed, LogGroupSeed, PasswordPolicy,
+    PoolClientSeed, PoolUserSeed, RepositorySeed, RoleSeed, SecretContent, SecretSeed, Seed,
+    TargetAttachment, TokenValidity, UserPoolSeed, UserSeed,
+};
+use iam::{Named, PolicyDocument};
+use model::{LogicalId, Model, Secret, UserPool};
+use serde_json::{Value as Json, json};
+
+use super::fault::Faults;
+use super::settings::Settings;
+
+/// The IAM user of the person at the keyboard.
+pub const OPERATOR: &str = "operator";
+
+pub(super) fn seed(model: &Model, settings: &Settings, faults: &mut Faults) -> Seed {
+    let stack = &model.stack;
+    Seed {
+        account: stack.account_id.clone(),
+        region: stack.region.clone(),
+        partition: stack.partition.clone(),
+        roles: model
+            .roles
+            .values()
+            .map(|role| self::role(role, faults))
+            .collect(),
+        users: vec![operator(model, faults)],
+        keys: keys(model, faults),
+        secrets: model
+            .secrets
+            .values()
+            .map(|secret| self::secret(model, secret))
+            .collect(),
+        log_groups: log_groups(model),
+        buckets: buckets(model, faults),
+        repositories: repositories(model, faults),
+        user_pools: model
+            .user_pools
+            .values()
+            .map(|pool| user_pool(pool, settings))
+            .collect(),
+    }
+}
+
+/// The person owns the account: allowed everything by a policy of their own,
+/// which is weighed like any other.
+fn operator(model: &Model, faults: &mut Faults) -> UserSeed {
+    let stack = &model.stack;
+    let everything = json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }],
+    });
+    let arn = format!(
+        "arn:{}:iam::{}:user/{OPERATOR}",
+        stack.partition, stack.account_id
+    );
+    let provenance = cfn::Provenance::default();
+    let policy = policy(&everything, "AdministratorAccess", &provenance, faults);
+    UserSeed {
+        name: OPERATOR.to_owned(),
+        arn,
+        policies: policy.into_iter().collect(),
+        boundary: None,
+        tags: [("Project".to_owned(), "Kickytime".to_owned())].into(),
+    }
+}
+
+fn role(role: &model::Role, faults: &mut Faults) -> RoleSeed {
+    let trust = document(
+        &role.trust.document,
+        "trust",
+        &role.trust.provenance,
+        faults,
+    );
+    let policies = role.policies.iter();
+    let policies: Vec<_> = policies
+        .filter_map(|inline| policy(&inline.document, &inline.name, &inline.provenance, faults))
+        .collect();
+    for arn in &role.managed_policy_arns {
+        faults.add_with_hint(
+            format!(
+                "role `{}` uses the managed policy `{arn}`, which is not in the template",
+                role.name
+            ),
+            &role.provenance,
+            "write its statements as an inline policy or `AWS::IAM::ManagedPolicy`",
+        );
+    }
+    if let Some(boundary) = &role.permissions_boundary {
+        faults.add(
+            format!(
+                "role `{}` has the permissions boundary `{boundary}`, which is not in the template",
+                role.name
+            ),
+            &role.provenance,
+        );
+    }
+    RoleSeed {
+        name: role.name.clone(),
+        arn: role.arn.clone(),
+        trust: trust.unwrap_or_else(nobody),
+        policies,
+        boundary: None,
+        max_session_seconds: role.max_session_s,
+        tags: role.tags.clone(),
+    }
+}
+
+fn keys(model: &Model, faults: &mut Faults) -> Vec<KeySeed> {
+    let mut seeds = Vec::new();
+    for key in model.keys.values() {
+        let policy = document(&key.policy, "KeyPolicy", &key.provenance, faults);
+        seeds.push(KeySeed {
+            id: key.key_id.clone(),
+            arn: key.arn.clone(),
+            aliases: key.aliases.clone(),
+            description: key.description.clone().unwrap_or_default(),
+            policy: policy.unwrap_or_else(nobody),
+            rotation: key.rotation,
+            enabled: true,
+            tags: key.tags.clone(),
+        });
+    }
+    seeds
+}
+
+fn secret(model: &Model, secret: &Secret) -> SecretSeed {
+    let generate = secret.generate.clone().unwrap_or_default();
+    let attachment = secret
+        .attached_to
+        .as_ref()
+        .and_then(|id| model.databases.get(id));
+    SecretSeed {
+        name: secret.name.clone(),
+        arn: secret.arn.clone(),
+        description: secret.description.clone().unwrap_or_default(),
+        kms_key: secret.key.as_ref().and_then(|id| key_arn(model, id)),
+        content: SecretContent::Generated(GenerateSecretString {
+            password_length: usize::try_from(generate.length).unwrap_or(32),
+            exclude_characters: generate.exclude_characters,
+            exclude_lowercase: generate.exclude_lowercase,
+            exclude_uppercase: generate.exclude_uppercase,
+            exclude_numbers: generate.exclude_numbers,
+            exclude_punctuation: generate.exclude_punctuation,
+            include_space: generate.include_space,
+            require_each_included_type: generate.require_each_included_type,
+            secret_string_template: generate.template,
+            generate_string_key: generate.key,
+        }),
+        attachment: attachment.map(|database| TargetAttachment {
+            engine: database.engine.clone(),
+            host: database.endpoint.clone(),
+            port: database.port,
+            dbname: database.database_name.clone(),
+            db_instance_identifier: Some(database.identifier.clone()),
+            username: None,
+        }),
+        policy: None,
+        tags: secret.tags.clone(),
+    }
+}
+
+fn log_groups(model: &Model) -> Vec<LogGroupSeed> {
+    let groups = model.log_groups.values().map(|group| LogGroupSeed {
+        name: group.name.clone(),
+        arn: group.arn.trim_end_matches(":*").to_owned(),
+        retention_days: group.retention_days,
+        kms_key: group.key.as_ref().and_then(|id| key_arn(model, id)),
+        tags: group.tags.clone(),
+    });
+    groups.collect()
+}
+
+fn buckets(model: &Model, faults: &mut Faults) -> Vec<BucketSeed> {
+    let mut seeds = Vec::new();
+    for bucket in model.buckets.values() {
+        let policy = bucket.policy.as_ref();
+        let policy =
+            policy.and_then(|json| document(json, "bucket policy", &bucket.provenance, faults));
+        let encryption = bucket.key.as_ref().and_then(|id| key_arn(model, id));
+        seeds.push(BucketSeed {
+            name: bucket.name.clone(),
+            policy,
+            encryption: encryption.map_or(Encryption::S3, |key| Encryption::Kms {
+                key,
+                bucket_key: true,
+            }),
+            tags: bucket.tags.clone(),
+        });
+    }
+    seeds
+}
+
+fn repositories(model: &Model, faults: &mut Faults) -> Vec<RepositorySeed> {
+    let mut seeds = Vec::new();
+    for repository in model.repositories.values() {
+        let policy = repository.policy.as_ref();
+        let policy = policy
+            .and_then(|json| document(json, "repository policy", &repository.provenance, faults));
+        seeds.push(RepositorySeed {
+            name: repository.name.clone(),
+            arn: repository.arn.clone(),
+            immutable_tags: repository.immutable_tags,
+            kms_key: repository.key.as_ref().and_then(|id| key_arn(model, id)),
+            policy,
+            tags: repository.tags.clone(),
+        });
+    }
+    seeds
+}
+
+fn user_pool(pool: &UserPool, settings: &Settings) -> UserPoolSeed {
+    let clients = pool.clients.iter().map(|client| PoolClientSeed {
+        id: client.client_id.clone(),
+        name: client.name.clone(),
+        callback_urls: client.callback_urls.clone(),
+        logout_urls: client.logout_urls.clone(),
+        scopes: client.oauth_scopes.clone(),
+        auth_flows: Vec::new(),
+        validity: TokenValidity {
+            access_seconds: i64::from(client.access_token_validity_min) * 60,
+            id_seconds: i64::from(client.id_token_validity_min) * 60,
+            refresh_seconds: i64::from(client.refresh_token_validity_days) * 24 * 3_600,
+        },
+    });
+    let group = |name: &String| GroupSeed {
+        name: name.clone(),
+        description: String::new(),
+    };
+    let users = settings.sign_ins.iter().map(|sign_in| PoolUserSeed {
+        email: sign_in.email.clone(),
+        password: sign_in.password.clone(),
+        nickname: sign_in.nickname.clone(),
+        groups: sign_in
+            .groups
+            .iter()
+            .filter(|name| pool.groups.contains(name))
+            .cloned()
+            .collect(),
+    });
+    UserPoolSeed {
+        id: pool.pool_id.clone(),
+        name: pool.name.clone(),
+        arn: pool.arn.clone(),
+        domain: pool.domain.clone(),
+        clients: clients.collect(),
+        groups: pool.groups.iter().map(group).collect(),
+        users: users.collect(),
+        password_policy: PasswordPolicy {
+            minimum_length: usize::try_from(pool.minimum_password_length).unwrap_or(8),
+            ..PasswordPolicy::default()
+        },
+        self_sign_up: pool.self_sign_up,
+        tags: emulator::Tags::new(),
+    }
+}
+
+fn key_arn(model: &Model, id: &LogicalId) -> Option<String> {
+    // a reference by alias leads to the alias's key
+    let by_alias = || {
+        let alias = model.resolve(&cfn::Symbol::Ref(id.to_string()))?;
+        model.keys.values().find(|key| key.aliases.contains(&alias))
+    };
+    model
+        .keys
+        .get(id)
+        .or_else(by_alias)
+        .map(|key| key.arn.clone())
+}
+
+fn policy(
+    json: &Json,
+    name: &str,
+    provenance: &cfn::Provenance,
+    faults: &mut Faults,
+) -> Option<Named> {
+    let document = document(json, name, provenance, faults)?;
+    Some(Named {
+        name: name.to_owned(),
+        document,
+    })
+}
+
+fn document(
+    json: &Json,
+    name: &str,
+    provenance: &cfn::Provenance,
+    faults: &mut Faults,
+) -> Option<PolicyDocument> {
+    match PolicyDocument::parse(json) {
+        Ok(document) => Some(document),
+        Err(found) => {
+            for fault in found {
+                faults.add(format!("policy `{name}`: {fault}"), provenance);
+            }
+            None
+        }
+    }
+}
+
+/// A policy that admits nobody, in place of one with faults.
+fn nobody() -> PolicyDocument {
+    let json = json!({ "Version": "2012-10-17", "Statement": [] });
+    PolicyDocument::parse(&json).expect("a document without statements is sound")
+}
