@@ -17,6 +17,7 @@
 mod harness;
 mod network;
 mod outside;
+mod process;
 mod scenario;
 
 use std::process::ExitCode;
@@ -49,6 +50,16 @@ const TESTS: &[harness::Test] = &[
         outside::host_tasks,
     ),
     ("network::packets_take_the_routes", outside::network),
+    ("process::a_child_is_confined", || {
+        outside::all_as_expected("process");
+    }),
+    (
+        "process::a_child_is_confined_as_root_without_user_namespace",
+        || outside::all_as_expected("process-root"),
+    ),
+    ("supervise::what_dies_is_started_again", || {
+        outside::all_as_expected("supervise");
+    }),
     ("thread::panics_and_stops_are_reported", outside::threads),
 ];
 

@@ -9,13 +9,14 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{getegid, geteuid};
-use region::host::launch::{HostTask, Inside, Launch, LaunchError, TaskEnd, launch};
+use region::host::launch::{HostTask, Inside, Launch, LaunchError, TaskEnd, launch, launch_as};
 use region::host::netns::Netns;
+use region::host::probe::Allowed;
 use region::host::thread::NamespaceThread;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Scenario, until};
-use crate::network;
+use crate::{network, process};
 
 pub(crate) fn run(name: &str) -> ExitCode {
     let door = Launch {
@@ -30,6 +31,9 @@ pub(crate) fn run(name: &str) -> ExitCode {
         "network" => inside(&nothing, |_| network::scenario()),
         "build" => inside(&nothing, |_| network::build_scenario(false)),
         "build-and-wait" => inside(&nothing, |_| network::build_scenario(true)),
+        "process" => inside(&nothing, |inside| process::confined(&inside)),
+        "process-root" => inside_as_root(|inside| process::confined(&inside)),
+        "supervise" => inside(&nothing, |inside| process::supervised(&inside)),
         "threads" => inside(&nothing, |_| threads_scenario()),
         "taken" => taken_scenario(),
         "tasks" => inside(&tasks(), tasks_scenario),
@@ -40,6 +44,28 @@ pub(crate) fn run(name: &str) -> ExitCode {
 
 fn inside(wanted: &Launch, world: impl FnOnce(Inside) -> u8) -> ExitCode {
     match launch(wanted, world) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            tell(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// As on a machine that forbids user namespaces. Only real root can.
+fn inside_as_root(world: impl FnOnce(Inside) -> u8) -> ExitCode {
+    if !geteuid().is_root() {
+        println!("all as expected");
+        return ExitCode::SUCCESS;
+    }
+    match launch_as(
+        &Launch::default(),
+        Allowed {
+            user_namespace: false,
+            own_proc: true,
+        },
+        world,
+    ) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             tell(&error);
@@ -133,7 +159,7 @@ fn wait_scenario(_: Inside) -> u8 {
     0
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
