@@ -7,7 +7,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::limits::MAX_DYNAMIC_REFERENCES;
-use crate::scope::Scope;
+use crate::scope::{Scope, join};
 use crate::suggest::did_you_mean;
 use crate::symbol::Symbol;
 use crate::value::{Fragment, Kind, Span};
@@ -20,9 +20,9 @@ pub(crate) fn resolve(scope: &mut Scope<'_>, kind: Kind, span: Span) -> Kind {
     match kind {
         Kind::String(text) if text.contains(OPEN) => {
             let fragments = split(scope, vec![Fragment::Literal(text)], span);
-            plainest(fragments)
+            join(fragments)
         }
-        Kind::Text(fragments) if mentions(&fragments) => plainest(split(scope, fragments, span)),
+        Kind::Text(fragments) if mentions(&fragments) => join(split(scope, fragments, span)),
         other => other,
     }
 }
@@ -113,8 +113,4 @@ fn symbol(scope: &mut Scope<'_>, reference: &str, span: Span) -> Option<Symbol> 
         scope.report(Diagnostic::error("dynamic-reference", span, message));
     }
     Some(symbol)
-}
-
-fn plainest(fragments: Vec<Fragment>) -> Kind {
-    crate::scope::join(fragments)
 }
