@@ -1,15 +1,25 @@
 //! Does our encoder say to the kernel what `nft -f` says for the same text?
 
+use std::ops::RangeInclusive;
 use std::process::{Command, Stdio};
+
+use ipnet::Ipv4Net;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use region::blueprint::ruleset::{
     Chain, ChainKind, ConnectionState, Content, DataType, Field, Hook, HookPoint, Match, Policy,
     Rule, Set, Statement, Table, Target, Value, Verdict,
 };
 use region::host::nft::{Nft, NftError};
+use region::plan::ruleset::{
+    AccessList, Protocol, PublicAddress, internet_gateway, nat_gateway, vpc,
+};
 use serde_json::Value as Json;
 
 use crate::namespace::{Namespace, in_namespaces};
+use crate::topology::{entry, firewall};
 
 /// Every type, set kind, match and statement there is.
 fn everything() -> Table {
@@ -385,4 +395,112 @@ fn check_same(table: &Table) {
 #[test]
 fn says_what_nft_says() {
     in_namespaces(|| check_same(&everything()));
+}
+
+/// What the plan makes of a whole VPC and its gateways.
+#[test]
+fn planned_tables_say_what_nft_says() {
+    in_namespaces(|| {
+        let mut firewall = firewall();
+        let close = |list: &mut AccessList| {
+            list.egress = vec![entry(
+                7,
+                false,
+                Protocol::Icmp {
+                    icmp_type: Some(3),
+                    code: Some(4),
+                },
+                "10.0.0.0/9",
+            )];
+            list.ingress.clear();
+        };
+        close(&mut firewall.access_lists[2]);
+        firewall
+            .prefix_lists
+            .insert("pl-1".into(), vec![net("192.0.2.0/24"), net("255.0.0.0/8")]);
+        check_same(&vpc(&firewall).0);
+        let address = PublicAddress {
+            link: "vpc0".into(),
+            private: [10, 0, 0, 10].into(),
+            public: [203, 0, 113, 10].into(),
+        };
+        check_same(&internet_gateway(
+            &["vpc0".into(), "vpc1".into()],
+            &[address],
+        ));
+        check_same(&nat_gateway(
+            &[net("10.0.0.0/16"), net("10.8.0.0/16")],
+            [10, 0, 0, 11].into(),
+        ));
+    });
+}
+
+fn any_match() -> impl Strategy<Value = Vec<Statement>> {
+    let prefix = (any::<u32>(), 0u8..=32)
+        .prop_map(|(bits, length)| Ipv4Net::new(bits.into(), length).expect("0 to 32").trunc());
+    let name = "[a-z][a-z0-9-]{0,14}";
+    let range = (any::<u16>(), any::<u16>()).prop_map(|(a, b)| a.min(b)..=a.max(b));
+    let ported = |make: fn(RangeInclusive<u16>) -> Match| {
+        (prop_oneof![Just(6u8), Just(17u8)], range.clone())
+            .prop_map(move |(number, range)| (Some(number), make(range)))
+    };
+    let bare = |question: Match| (None, question);
+    let question = prop_oneof![
+        name.prop_map(move |name| bare(Match::InInterface(name))),
+        name.prop_map(move |name| bare(Match::OutInterface(name))),
+        any::<u32>().prop_map(move |mark| bare(Match::Mark(mark))),
+        any::<u8>().prop_map(move |number| bare(Match::Protocol(number))),
+        prefix.clone().prop_map(move |net| bare(Match::Source(net))),
+        prefix.prop_map(move |net| bare(Match::Destination(net))),
+        ported(Match::SourcePort),
+        ported(Match::DestinationPort),
+        any::<u8>().prop_map(|number| (Some(1), Match::IcmpType(number))),
+    ];
+    (question, any::<bool>()).prop_map(|((protocol, question), is_negated)| {
+        let mut statements: Vec<Statement> = protocol
+            .map(|number| Statement::Is(Match::Protocol(number)))
+            .into_iter()
+            .collect();
+        statements.push(if is_negated {
+            Statement::IsNot(question)
+        } else {
+            Statement::Is(question)
+        });
+        statements
+    })
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
+    let act = prop_oneof![
+        Just(Statement::Counter),
+        any::<u32>().prop_map(Statement::SetMark),
+        (1u32..1_000_000).prop_map(|packets_per_second| Statement::Over { packets_per_second }),
+        Just(Statement::Verdict(Verdict::Accept)),
+        Just(Statement::Verdict(Verdict::Goto("target".into()))),
+    ];
+    let comment = proptest::option::of("[ -~가-힣]{1,80}");
+    (any_match(), act, comment).prop_map(|(mut statements, act, comment)| {
+        statements.push(act);
+        Rule {
+            statements,
+            comment,
+        }
+    })
+}
+
+/// Any rules at all: both ways to the kernel give one listing.
+#[test]
+fn random_rules_say_what_nft_says() {
+    in_namespaces(|| {
+        let mut runner = TestRunner::deterministic();
+        for _ in 0..20 {
+            let rules = proptest::collection::vec(any_rule(), 40);
+            let rules = rules.new_tree(&mut runner).expect("a value").current();
+            check_same(&Table {
+                name: "any".into(),
+                sets: vec![],
+                chains: vec![chain("target", vec![]), chain("asks", rules)],
+            });
+        }
+    });
 }

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use region::plan::ruleset::{AccessList, Firewall, Peer, Protocol};
+use region::plan::ruleset::{AccessList, Firewall, FirewallRule, Peer, Protocol};
 
 use crate::namespace::in_namespaces;
 use crate::topology::{Topology, entry, firewall, tcp_rule};
@@ -15,7 +15,7 @@ fn a_group_reference_admits_and_the_log_names_both_rules() {
     in_namespaces(|| {
         let mut topology = Topology::new(&firewall());
         topology.listen("db", 5432);
-        assert_eq!(topology.seen_as("app", DB).as_deref(), Some("10.0.1.10"));
+        assert_eq!(topology.seen_as("app", DB), "10.0.1.10");
         let ways = [
             "eni-app 10.0.1.10 10.0.2.10",
             "eni-app 10.0.2.10 10.0.1.10",
@@ -46,7 +46,7 @@ fn without_an_egress_rule_nothing_leaves() {
     in_namespaces(|| {
         let mut topology = Topology::new(&firewall());
         topology.listen("db", 5433);
-        assert_eq!(topology.seen_as("app", "10.0.2.10:5433"), None);
+        assert!(topology.is_unanswered("app", "10.0.2.10:5433"));
         let line = topology.wait_for_record(&["eni-app 10.0.1.10 10.0.2.10", "REJECT OK"]);
         assert!(
             line.ends_with(
@@ -67,7 +67,7 @@ fn one_subnet_is_no_permission() {
     in_namespaces(|| {
         let mut topology = Topology::new(&firewall());
         topology.listen("peer", 8080);
-        assert_eq!(topology.seen_as("app", "10.0.1.12:8080"), None);
+        assert!(topology.is_unanswered("app", "10.0.1.12:8080"));
         topology.wait_for_record(&["eni-app 10.0.1.10 10.0.1.12", "ACCEPT OK"]);
         let line = topology.wait_for_record(&["eni-peer 10.0.1.10 10.0.1.12", "REJECT OK"]);
         assert!(
@@ -93,7 +93,7 @@ fn the_lowest_access_list_number_decides() {
         });
         let mut topology = Topology::new(&denied);
         topology.listen("db", 5432);
-        assert_eq!(topology.seen_as("app", DB), None);
+        assert!(topology.is_unanswered("app", DB));
         topology.wait_for_record(&["eni-app 10.0.1.10 10.0.2.10", "ACCEPT OK"]);
         let line = topology.wait_for_record(&["eni-db 10.0.1.10 10.0.2.10", "REJECT OK"]);
         assert!(
@@ -107,7 +107,7 @@ fn the_lowest_access_list_number_decides() {
                 .push(entry(91, false, Protocol::All, "0.0.0.0/0"));
         });
         topology.replace(&allowed);
-        assert_eq!(topology.seen_as("app", DB).as_deref(), Some("10.0.1.10"));
+        assert_eq!(topology.seen_as("app", DB), "10.0.1.10");
     });
 }
 
@@ -119,7 +119,7 @@ fn access_lists_have_no_memory_the_answer_needs_its_own_entry() {
         });
         let mut topology = Topology::new(&no_answers);
         topology.listen("db", 5432);
-        assert_eq!(topology.seen_as("app", DB), None);
+        assert!(topology.is_unanswered("app", DB));
         let line = topology.wait_for_record(&["eni-db 10.0.2.10 10.0.1.10 5432", "REJECT OK"]);
         assert!(
             line.ends_with("egress rule * of network ACL acl-2 denies it (t.yaml acl-2)"),
@@ -129,32 +129,133 @@ fn access_lists_have_no_memory_the_answer_needs_its_own_entry() {
             list.egress = vec![entry(100, true, Protocol::Tcp(1024..=65535), "10.0.1.0/24")];
         });
         topology.replace(&answers);
-        assert_eq!(topology.seen_as("app", DB).as_deref(), Some("10.0.1.10"));
+        assert_eq!(topology.seen_as("app", DB), "10.0.1.10");
     });
 }
 
+/// Each direction closed alone, because each alone must not be asked.
 #[test]
 fn access_lists_are_not_asked_inside_a_subnet() {
     in_namespaces(|| {
-        let mut firewall = firewall();
-        firewall.access_lists[1].ingress.clear();
-        firewall.access_lists[1].egress.clear();
-        let peers = firewall.groups.get_mut("sg-peer").expect("a group");
+        let mut open = firewall();
+        let peers = open.groups.get_mut("sg-peer").expect("a group");
         peers
             .ingress
             .push(tcp_rule("sgr-peers", 8080, Peer::Group("sg-app".into())));
-        let topology = Topology::new(&firewall);
+        let topology = Topology::new(&open);
         topology.listen("peer", 8080);
         topology.listen("db", 5432);
+        let closing: [fn(&mut AccessList); 2] =
+            [|list| list.egress.clear(), |list| list.ingress.clear()];
+        for close in closing {
+            let mut closed = open.clone();
+            close(&mut closed.access_lists[1]);
+            topology.replace(&closed);
+            assert_eq!(topology.seen_as("app", "10.0.1.12:8080"), "10.0.1.10");
+            assert!(
+                topology.is_unanswered("app", DB),
+                "beyond the subnet it counts"
+            );
+        }
+    });
+}
+
+/// The refusal is an ICMP message about a connection, not part of it.
+#[test]
+fn a_closed_port_is_refused_not_silent() {
+    in_namespaces(|| {
+        let mut firewall = firewall();
+        let udp = |id: &str, peer: &str| FirewallRule {
+            protocol: Protocol::Udp(9000..=9000),
+            ..tcp_rule(id, 0, Peer::Group(peer.into()))
+        };
+        firewall
+            .groups
+            .get_mut("sg-app")
+            .expect("a group")
+            .egress
+            .push(udp("sgr-u", "sg-db"));
+        firewall
+            .groups
+            .get_mut("sg-db")
+            .expect("a group")
+            .ingress
+            .push(udp("sgr-v", "sg-app"));
+        let topology = Topology::new(&firewall);
+        let answer = topology.interface("app").run(|| {
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+            socket.connect("10.0.2.10:9000")?;
+            socket.send(b"?")?;
+            socket.recv(&mut [0; 8])
+        });
+        let error = answer.expect_err("nothing listens");
         assert_eq!(
-            topology.seen_as("app", "10.0.1.12:8080").as_deref(),
-            Some("10.0.1.10")
+            error.kind(),
+            std::io::ErrorKind::ConnectionRefused,
+            "{error}"
         );
-        assert_eq!(
-            topology.seen_as("app", DB),
-            None,
-            "its own subnet lets nothing out"
+    });
+}
+
+/// All protocols, ICMP types, prefix lists: what TCP rules do not show.
+#[test]
+fn rules_other_than_tcp_ports() {
+    in_namespaces(|| {
+        let mut firewall = firewall();
+        let echo = Protocol::Icmp {
+            icmp_type: Some(8),
+            code: None,
+        };
+        let all = |id: &str, protocol, peer| FirewallRule {
+            protocol,
+            ..tcp_rule(id, 0, peer)
+        };
+        let subnet = "10.0.1.0/24".parse().expect("a network");
+        firewall.prefix_lists.insert("pl-app".into(), vec![subnet]);
+        let from_app = Peer::PrefixList("pl-app".into());
+        let app = firewall.groups.get_mut("sg-app").expect("a group");
+        app.egress
+            .push(all("sgr-all", Protocol::All, Peer::Group("sg-db".into())));
+        let database = firewall.groups.get_mut("sg-db").expect("a group");
+        database.ingress.push(all("sgr-echo", echo, from_app));
+        let mut topology = Topology::new(&firewall);
+        topology.listen("db", 7000);
+        ping(&topology, "app", "10.0.2.10");
+        assert!(topology.is_unanswered("app", "10.0.2.10:7000"), "ICMP only");
+        topology.wait_for_record(&["eni-db 10.0.1.10 10.0.2.10 0 0 1", "ACCEPT OK", "sgr-echo"]);
+        let line = topology.wait_for_record(&["eni-db 10.0.1.10 10.0.2.10", "7000 6", "REJECT OK"]);
+        assert!(
+            line.contains("none of the 3 ingress rules of security group sg-db"),
+            "{line}"
         );
+    });
+}
+
+/// An unprivileged ICMP socket asks once and waits for the answer.
+fn ping(topology: &Topology, from: &str, to: &str) {
+    use nix::sys::socket::{
+        AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, recv, sendto, setsockopt, socket,
+        sockopt,
+    };
+    let namespace = topology.interface(from);
+    namespace.set("ipv4/ping_group_range", "0 0");
+    let to: SockaddrIn = format!("{to}:0").parse().expect("an address");
+    namespace.run(|| {
+        let icmp = nix::sys::socket::SockProtocol::Icmp;
+        let socket = socket(
+            AddressFamily::Inet,
+            SockType::Datagram,
+            SockFlag::empty(),
+            icmp,
+        )
+        .expect("a socket");
+        let limit = nix::sys::time::TimeVal::new(10, 0);
+        setsockopt(&socket, sockopt::ReceiveTimeout, &limit).expect("a timeout");
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+        sendto(fd, &[8, 0, 0, 0, 0, 1, 0, 1], &to, MsgFlags::empty()).expect("sent");
+        let answer = recv(fd, &mut [0; 64], MsgFlags::empty());
+        assert_eq!(answer, Ok(8), "an echo reply");
     });
 }
 
@@ -206,20 +307,15 @@ fn the_internet_gateway_is_one_to_one() {
         topology.listen("web", 443);
         topology.listen("web", 444);
         topology.listen("internet", 443);
-        let seen = |from, to| topology.seen_as(from, to);
         assert_eq!(
-            seen("internet", "203.0.113.10:443").as_deref(),
-            Some("198.51.100.1")
+            topology.seen_as("internet", "203.0.113.10:443"),
+            "198.51.100.1"
         );
-        assert_eq!(
-            seen("internet", "203.0.113.10:444"),
-            None,
+        assert!(
+            topology.is_unanswered("internet", "203.0.113.10:444"),
             "no group admits it"
         );
-        assert_eq!(
-            seen("web", "198.51.100.1:443").as_deref(),
-            Some("203.0.113.10")
-        );
+        assert_eq!(topology.seen_as("web", "198.51.100.1:443"), "203.0.113.10");
     });
 }
 
@@ -231,7 +327,7 @@ fn without_a_public_address_a_public_route_leads_nowhere() {
         topology
             .router
             .ip("route replace default dev igw table 201");
-        assert_eq!(topology.seen_as("app", "198.51.100.1:443"), None);
+        assert!(topology.is_unanswered("app", "198.51.100.1:443"));
         let listing = topology
             .internet
             .execute("nft", &["list", "chain", "ip", "igw", "c_pre"]);
@@ -252,25 +348,22 @@ fn private_interfaces_leave_by_the_nat_gateway_only_outwards() {
         topology.listen("internet", 443);
         topology.listen("web", 443);
         topology.listen("nat", 443);
-        let seen = |from, to| topology.seen_as(from, to);
-        assert_eq!(
-            seen("app", "198.51.100.1:443").as_deref(),
-            Some("203.0.113.11")
+        assert_eq!(topology.seen_as("app", "198.51.100.1:443"), "203.0.113.11");
+        assert!(
+            topology.is_unanswered("db", "198.51.100.1:443"),
+            "no egress rule"
         );
-        assert_eq!(seen("db", "198.51.100.1:443"), None, "no egress rule");
         assert_eq!(
-            seen("app", "203.0.113.10:443").as_deref(),
-            Some("203.0.113.11"),
+            topology.seen_as("app", "203.0.113.10:443"),
+            "203.0.113.11",
             "to a neighbour's public address: out and in again"
         );
-        assert_eq!(
-            seen("internet", "203.0.113.11:443"),
-            None,
+        assert!(
+            topology.is_unanswered("internet", "203.0.113.11:443"),
             "nothing begins from outside"
         );
-        assert_eq!(
-            seen("app", "10.0.0.11:443"),
-            None,
+        assert!(
+            topology.is_unanswered("app", "10.0.0.11:443"),
             "the gateway itself serves nobody"
         );
     });
@@ -308,11 +401,8 @@ fn local_services_need_no_rule_and_nothing_else_of_the_router_answers() {
         });
         for from in ["db", "peer", "app"] {
             assert!(asks_udp(&topology, from, "10.0.0.2:53"), "{from}");
-            assert!(
-                topology.seen_as(from, "169.254.169.254:80").is_some(),
-                "{from}"
-            );
-            assert!(topology.seen_as(from, "10.0.1.1:80").is_none(), "{from}");
+            assert!(!topology.seen_as(from, "169.254.169.254:80").is_empty());
+            assert!(topology.is_unanswered(from, "10.0.1.1:80"), "{from}");
         }
     });
 }
@@ -322,14 +412,14 @@ fn a_living_connection_survives_its_rule_and_a_new_one_does_not_begin() {
     in_namespaces(|| {
         let mut topology = Topology::new(&firewall());
         topology.listen("db", 5432);
-        let mut living = topology.connect("app", DB).expect("connected");
+        let mut living = topology.connect("app", DB);
         assert!(living.hear().is_some());
         let mut without = firewall();
         let database = without.groups.get_mut("sg-db").expect("a group");
         database.ingress.retain(|rule| rule.id != "sgr-from-app");
         topology.replace(&without);
         assert!(living.ask().is_some(), "tracked flows go on, as in AWS");
-        assert!(topology.connect("app", DB).is_none());
+        assert!(topology.is_unanswered("app", DB));
         topology.wait_for_record(&["eni-db 10.0.1.10 10.0.2.10", "5432 6", "REJECT OK"]);
     });
 }

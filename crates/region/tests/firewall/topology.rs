@@ -30,7 +30,8 @@ use crate::namespace::Namespace;
 
 pub(crate) const INTERNET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Long enough for a handshake on a busy machine; a rejected one waits so long.
+/// How long a connection nobody answers is waited for: what was to be refused
+/// says so in the log or a counter too, so this need not outlast a busy machine.
 const PATIENCE: Duration = Duration::from_millis(700);
 
 /// Name, address, subnet, group.
@@ -213,20 +214,39 @@ impl Topology {
         });
     }
 
-    /// Connects and reads who the other side thinks we are.
-    pub(crate) fn connect(&self, from: &str, to: &str) -> Option<Conversation> {
+    /// Connects, waiting as long as a busy machine may take.
+    #[track_caller]
+    pub(crate) fn connect(&self, from: &str, to: &str) -> Conversation {
+        match self.connect_within(from, to, DEADLINE) {
+            Ok(conversation) => conversation,
+            Err(error) => panic!("{from} cannot connect to {to}: {error}"),
+        }
+    }
+
+    /// Connects and gives the address the other side sees us come from.
+    #[track_caller]
+    pub(crate) fn seen_as(&self, from: &str, to: &str) -> String {
+        self.connect(from, to).hear().expect("the listener greets")
+    }
+
+    /// Whether a connection finds no answer at all, as dropped packets leave it.
+    pub(crate) fn is_unanswered(&self, from: &str, to: &str) -> bool {
+        let connected = self.connect_within(from, to, PATIENCE);
+        connected.is_err_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+    }
+
+    fn connect_within(
+        &self,
+        from: &str,
+        to: &str,
+        limit: Duration,
+    ) -> std::io::Result<Conversation> {
         let to: SocketAddr = to.parse().expect("address and port");
         let stream = self
             .interface(from)
-            .run(|| TcpStream::connect_timeout(&to, PATIENCE))
-            .ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        Some(Conversation { stream })
-    }
-
-    /// What the other side sees as our address; `None` without an answer.
-    pub(crate) fn seen_as(&self, from: &str, to: &str) -> Option<String> {
-        self.connect(from, to)?.hear()
+            .run(|| TcpStream::connect_timeout(&to, limit))?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        Ok(Conversation { stream })
     }
 
     /// Waits for a flow log line that contains all `parts`.
