@@ -16,8 +16,10 @@ use std::ops::RangeInclusive;
 
 use ipnet::Ipv4Net;
 
+mod difference;
 mod text;
 
+pub use difference::{ElementChanges, element_changes};
 pub(crate) use text::comment_text;
 
 /// A table of family `ip`: sets first, then chains, in the order they are listed.

@@ -5,6 +5,7 @@
 //! at each window's end counts the living ones too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::flow_log::{FlowLog, FlowRecord};
@@ -43,13 +44,14 @@ impl FlowCollector {
     }
 
     /// Feeds `log` and gives its records to `sink`, until `stop` is set; then
-    /// closes the last window.
+    /// closes the last window. Between reads the log is free for others, who
+    /// tell it of new interfaces and rules.
     ///
     /// # Errors
     /// [`CollectError`] when a socket fails; records so far were delivered.
     pub fn run(
         mut self,
-        log: &mut FlowLog,
+        log: &Mutex<FlowLog>,
         stop: &AtomicBool,
         mut sink: impl FnMut(FlowRecord),
     ) -> Result<(), CollectError> {
@@ -57,29 +59,40 @@ impl FlowCollector {
         while !is_last {
             is_last = stop.load(Ordering::Acquire);
             let batch = self.rejections.wait(unix_ms)?;
-            batch
-                .rejections
-                .iter()
-                .for_each(|rejection| log.handle_rejection(rejection));
-            let ended = self.connections.drain(DRAIN)?;
-            if batch.is_incomplete || ended.is_incomplete {
-                log.handle_loss();
-            }
-            let now_ms = unix_ms();
-            for event in &ended.events {
-                if let ConnectionEvent::Ended(traffic) = event {
-                    log.handle_traffic(traffic, now_ms);
+            let records = {
+                // A panic elsewhere leaves the log whole: every change to it is one call.
+                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                batch
+                    .rejections
+                    .iter()
+                    .for_each(|rejection| log.handle_rejection(rejection));
+                if batch.is_incomplete {
+                    log.handle_loss();
                 }
+                self.read_connections(&mut log, is_last)?;
+                std::iter::from_fn(|| log.poll_record()).collect::<Vec<_>>()
+            };
+            records.into_iter().for_each(&mut sink);
+        }
+        Ok(())
+    }
+
+    fn read_connections(&mut self, log: &mut FlowLog, is_last: bool) -> Result<(), CollectError> {
+        let ended = self.connections.drain(DRAIN)?;
+        if ended.is_incomplete {
+            log.handle_loss();
+        }
+        let now_ms = unix_ms();
+        for event in &ended.events {
+            if let ConnectionEvent::Ended(traffic) = event {
+                log.handle_traffic(traffic, now_ms);
             }
-            if is_last || now_ms >= log.poll_timeout() {
-                for traffic in self.connections.count()? {
-                    log.handle_traffic(&traffic, now_ms);
-                }
-                log.handle_timeout(now_ms.max(log.poll_timeout()));
+        }
+        if is_last || now_ms >= log.poll_timeout() {
+            for traffic in self.connections.count()? {
+                log.handle_traffic(&traffic, now_ms);
             }
-            while let Some(record) = log.poll_record() {
-                sink(record);
-            }
+            log.handle_timeout(now_ms.max(log.poll_timeout()));
         }
         Ok(())
     }

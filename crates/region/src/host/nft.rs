@@ -2,9 +2,9 @@
 //!
 //! [`Nft::replace`] is the only way rules change: the whole table goes over in
 //! one transaction, so packets meet the old ruleset or the new one, never a
-//! part of either. Interfaces that come and go change set elements only
-//! ([`Nft::add_elements`], [`Nft::delete_elements`]). A replacement starts all
-//! counters at zero: read them first where totals matter.
+//! part of either. Interfaces that come and go change set elements only, which
+//! [`Nft::update`] finds by itself. A replacement starts all counters at zero:
+//! read them first where totals matter.
 //!
 //! A netlink transaction must fit one send. Tables beyond the socket's limit
 //! (some 400 kB in a user namespace) are built in steps under a second name,
@@ -16,7 +16,7 @@
 
 use std::io;
 
-use crate::blueprint::ruleset::{Set, Table};
+use crate::blueprint::ruleset::{Set, Table, element_changes};
 
 use super::nfnetlink::NetfilterSocket;
 
@@ -139,6 +139,30 @@ impl Nft {
             return whole.commit(&mut self.socket);
         }
         self.replace_in_steps(&table.name, &items, &live)
+    }
+
+    /// Turns a table loaded as `from` into `to`, in one step: by elements alone
+    /// where that suffices, which keeps counters, else by replacement.
+    ///
+    /// # Errors
+    /// As [`Nft::replace`].
+    pub fn update(&mut self, from: &Table, to: &Table) -> Result<(), NftError> {
+        let Some(changes) = element_changes(from, to) else {
+            return self.replace(to);
+        };
+        check::table(to)?;
+        let live = self.live_name(&to.name)?;
+        let mut transaction = Transaction::new(&to.name);
+        for set in &changes.removed {
+            transaction.extend(encode::elements(&live, set, encode::ElementChange::Delete));
+        }
+        for set in &changes.added {
+            transaction.extend(encode::elements(&live, set, encode::ElementChange::Add));
+        }
+        if transaction.len() > self.transaction_limit(transaction.len()) {
+            return self.replace(to);
+        }
+        transaction.commit(&mut self.socket)
     }
 
     /// Deletes the table, if it is there.

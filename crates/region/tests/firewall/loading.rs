@@ -254,3 +254,74 @@ fn malformed_tables_never_reach_the_kernel() {
         assert_eq!(tables(&namespace), "");
     });
 }
+
+/// Counters survive a change of elements, and nothing is left of the old ones.
+#[test]
+fn an_update_of_elements_keeps_counters() {
+    in_namespaces(|| {
+        let namespace = Namespace::new();
+        namespace.run(|| {
+            let mut nft = Nft::open().unwrap();
+            let (from, mut to) = (counting(1), counting(1));
+            to.sets[0] = links(&["e1", "lo"]);
+            nft.replace(&from).unwrap();
+            send_one("127.0.0.1:9");
+            nft.update(&from, &to).unwrap();
+            send_one("127.0.0.1:9");
+            assert_eq!(nft.rule_counters("t").unwrap()[0].packets, 2);
+            let without = Table {
+                sets: vec![links(&["e1"]), seen()],
+                ..counting(1)
+            };
+            nft.update(&to, &without).unwrap();
+            send_one("127.0.0.1:9");
+            assert_eq!(nft.rule_counters("t").unwrap()[0].packets, 2);
+            nft.update(&without, &counting(2)).unwrap();
+            send_one("127.0.0.1:9");
+            let counters = nft.rule_counters("t").unwrap();
+            assert_eq!(
+                counters.iter().map(|c| c.packets).collect::<Vec<_>>(),
+                [1, 1]
+            );
+        });
+    });
+}
+
+/// The hardest set to change: every range overlaps the one it replaces.
+#[test]
+fn ranges_are_updated_where_they_overlap() {
+    in_namespaces(|| {
+        let namespace = Namespace::new();
+        let table = |ranges: &[([u8; 4], [u8; 4])]| {
+            let ranges = ranges
+                .iter()
+                .map(|(low, high)| ((*low).into(), (*high).into()));
+            let content = Content::Ranges(ranges.collect());
+            let set = Set {
+                name: "r".into(),
+                key: vec![DataType::Address],
+                content,
+            };
+            Table {
+                name: "t".into(),
+                sets: vec![set],
+                chains: vec![],
+            }
+        };
+        let from = table(&[
+            ([10, 0, 0, 0], [10, 0, 0, 255]),
+            ([192, 0, 2, 0], [192, 0, 2, 9]),
+        ]);
+        let to = table(&[
+            ([10, 0, 0, 9], [10, 1, 0, 0]),
+            ([255, 0, 0, 0], [255, 255, 255, 255]),
+        ]);
+        let listing = || namespace.execute("nft", &["list", "set", "ip", "t", "r"]);
+        namespace.run(|| Nft::open()?.replace(&to)).unwrap();
+        let wanted = listing();
+        namespace.run(|| Nft::open()?.replace(&from)).unwrap();
+        assert_ne!(listing(), wanted);
+        namespace.run(|| Nft::open()?.update(&from, &to)).unwrap();
+        assert_eq!(listing(), wanted);
+    });
+}

@@ -10,9 +10,9 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -428,8 +428,8 @@ fn collect(
     let collector = router.spawn(move || {
         let collector = FlowCollector::open().expect("the subscriptions");
         is_ready.send(()).expect("the test waits");
-        let mut log = FlowLog::new(config, 0);
-        let ran = collector.run(&mut log, &flag, |record| drop(sender.send(record)));
+        let log = Mutex::new(FlowLog::new(config, 0));
+        let ran = collector.run(&log, &flag, |record| drop(sender.send(record)));
         ran.expect("the collector runs");
     });
     ready.recv().expect("the collector starts");

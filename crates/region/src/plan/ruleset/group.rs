@@ -1,6 +1,6 @@
 //! Security groups: a chain for each distinct list of them, each way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::blueprint::ruleset::{
     Chain, Content, DataType, Field, Match, Rule, Set, Statement, Value, Verdict, merged_ranges,
@@ -53,18 +53,18 @@ pub(super) fn groups(firewall: &Firewall) -> Groups {
     }
 }
 
-/// The distinct lists of groups, in the order interfaces bring them.
+/// The distinct lists of groups, sorted: an interface more with a known list
+/// changes no chain.
 fn profiles(firewall: &Firewall) -> Vec<Vec<String>> {
-    let mut profiles = Vec::new();
-    for interface in &firewall.interfaces {
-        if let Some(groups) = &interface.security_groups {
-            let profile = profile(groups);
-            if !profiles.contains(&profile) {
-                profiles.push(profile);
-            }
-        }
-    }
-    profiles
+    let lists = firewall
+        .interfaces
+        .iter()
+        .filter_map(|i| i.security_groups.as_deref());
+    lists
+        .map(profile)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 /// Order and repetition of groups mean nothing.

@@ -157,8 +157,8 @@ fn every_number_leads_back_to_its_rule() {
             });
         reasons.rejected(mark.unwrap()).to_string()
     };
-    assert_snapshot!(told("sgo_1", 0), @"security group sg-db has no egress rule (t.yaml:2 Group)");
-    assert_snapshot!(told("sgi_2", 2), @"the one ingress rule of security group sg-app does not admit it (t.yaml:2 Group); none of the 2 ingress rules of security group sg-db admits it (t.yaml:2 Group)");
+    assert_snapshot!(told("sgo_2", 0), @"security group sg-db has no egress rule (t.yaml:2 Group)");
+    assert_snapshot!(told("sgi_1", 2), @"the one ingress rule of security group sg-app does not admit it (t.yaml:2 Group); none of the 2 ingress rules of security group sg-db admits it (t.yaml:2 Group)");
     assert_snapshot!(told("acl1_in", 0), @"ingress rule 90 of network ACL acl-data denies it (t.yaml:3 Entry90)");
     assert_snapshot!(told("acl1_out", 1), @"egress rule * of network ACL acl-data denies it (t.yaml:4 Acl)");
     assert_snapshot!(told("c_pre", 1), @"source check: not the interface's own address");
@@ -206,4 +206,21 @@ fn the_order_of_access_list_entries_is_by_number_alone() {
     let before = vpc(&firewall).0;
     firewall.access_lists[1].ingress.reverse();
     assert_eq!(vpc(&firewall).0, before);
+}
+
+/// A task more or less with known groups keeps every chain, and so every counter.
+#[test]
+fn an_interface_more_changes_elements_only() {
+    let mut firewall = example();
+    let before = vpc(&firewall).0;
+    let mut more = firewall.interfaces[0].clone();
+    (more.link, more.address) = ("e9".into(), [10, 0, 1, 99].into());
+    firewall.interfaces.insert(0, more);
+    let changes = crate::blueprint::ruleset::element_changes(&before, &vpc(&firewall).0).unwrap();
+    assert_eq!(changes.removed, []);
+    let names: Vec<&str> = changes.added.iter().map(|set| set.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["if_subnet", "if_ip", "m0_sg-app", "sg_out", "sg_in"]
+    );
 }
