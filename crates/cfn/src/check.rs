@@ -25,6 +25,9 @@ enum Area {
     Data,
 }
 
+/// Beyond so many faults no more advice is looked for: it costs too much.
+const MAX_SUGGESTIONS: usize = 200;
+
 struct Checker<'t> {
     template: &'t Template,
     area: Area,
@@ -162,7 +165,7 @@ impl<'t> Checker<'t> {
                 Some(id) => {
                     let message = format!("`DependsOn` names `{id}`, which is no resource here");
                     let resources = self.template.resources.keys().map(String::as_str);
-                    let hint = did_you_mean(id, resources);
+                    let hint = self.did_you_mean(id, resources);
                     let fault = Diagnostic::error("unknown-reference", item.span, message);
                     self.faults.push(fault.with_hint_if(hint));
                 }
@@ -174,6 +177,15 @@ impl<'t> Checker<'t> {
                 }
             }
         }
+    }
+
+    fn did_you_mean<'c>(
+        &self,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'c str>,
+    ) -> Option<String> {
+        let is_worth_it = self.faults.len() < MAX_SUGGESTIONS;
+        is_worth_it.then(|| did_you_mean(word, candidates))?
     }
 
     fn node(&mut self, node: &'t Node) {

@@ -10,6 +10,9 @@ use crate::node::{Call, Node, NodeKind};
 use crate::scope::Scope;
 use crate::value::{Kind, Span, Value};
 
+/// Larger sets are not compared; real ones have a handful of members.
+const MAX_COMPARISONS: usize = 1_000_000;
+
 /// The truth of a condition by its name; unknown names were named before.
 pub(crate) fn evaluate_named(scope: &mut Scope<'_>, name: &str) -> Option<bool> {
     if let Some(truth) = scope.conditions.get(name) {
@@ -63,6 +66,9 @@ pub(crate) fn evaluate_call(scope: &mut Scope<'_>, call: &Call) -> Option<bool> 
         }
         Function::EachMemberIn => {
             let [list, set] = values(scope, items)?;
+            if list.items().len() * set.items().len() > MAX_COMPARISONS {
+                return None;
+            }
             all(list
                 .items()
                 .iter()

@@ -1,6 +1,6 @@
 //! Does a parameter's value keep what the parameter demands?
 
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 
 use crate::diagnostic::Diagnostic;
 use crate::limits::MAX_PARAMETER_BYTES;
@@ -10,6 +10,12 @@ use crate::scalar::is_number;
 use crate::suggest::did_you_mean;
 use crate::template::Declaration;
 use crate::value::Span;
+
+/// Largest compiled pattern; a larger one takes too long to match.
+const MAX_PATTERN_BYTES: usize = 1 << 18;
+
+/// Members of a list whose faults are named.
+const MAX_FAULTY_MEMBERS: usize = 20;
 
 /// Faults of the demands themselves.
 pub(crate) fn check_declaration(
@@ -77,6 +83,7 @@ pub(crate) fn check_value(
             format!("{bytes} bytes are more than {MAX_PARAMETER_BYTES}"),
             None,
         );
+        return faults;
     }
     let items: Vec<&str> = match parameter_type {
         list if list.is_list() => members(text).collect(),
@@ -86,25 +93,47 @@ pub(crate) fn check_value(
         parameter_type,
         ParameterType::Number | ParameterType::NumberList
     );
-    for item in items {
-        if is_number_type && !is_number(item.trim()) {
-            refuse(format!("`{item}` is no number"), None);
-            continue;
-        }
-        if let Some(fault) = not_allowed(declaration, item) {
-            refuse(fault.0, fault.1);
-        }
-        let pattern = declaration.get("AllowedPattern").and_then(Node::as_text);
-        if let Some(pattern) = pattern
-            && compile(pattern).is_some_and(|regex| !regex.is_match(item))
-        {
-            refuse(format!("`{item}` does not match `{pattern}`"), None);
-        }
-        if let Some(fault) = out_of_bounds(declaration, item, is_number_type) {
-            refuse(fault, None);
-        }
+    let pattern = declaration.get("AllowedPattern").and_then(Node::as_text);
+    let demands = Demands {
+        declaration,
+        is_number: is_number_type,
+        pattern: pattern.and_then(|pattern| Some((pattern, compile(pattern)?))),
+    };
+    let broken = items.iter().map(|item| demands.broken_by(item));
+    for (what, hint) in broken
+        .filter(|broken| !broken.is_empty())
+        .take(MAX_FAULTY_MEMBERS)
+        .flatten()
+    {
+        refuse(what, hint);
     }
     faults
+}
+
+/// What every single member of a value must keep.
+struct Demands<'t> {
+    declaration: &'t Declaration,
+    is_number: bool,
+    pattern: Option<(&'t str, Regex)>,
+}
+
+impl Demands<'_> {
+    /// What a member breaks, with advice.
+    fn broken_by(&self, item: &str) -> Vec<(String, Option<String>)> {
+        if self.is_number && !is_number(item.trim()) {
+            return vec![(format!("`{item}` is no number"), None)];
+        }
+        let mut broken = Vec::new();
+        broken.extend(not_allowed(self.declaration, item));
+        if let Some((pattern, regex)) = &self.pattern
+            && !regex.is_match(item)
+        {
+            broken.push((format!("`{item}` does not match `{pattern}`"), None));
+        }
+        let bounds = out_of_bounds(self.declaration, item, self.is_number);
+        broken.extend(bounds.map(|fault| (fault, None)));
+        broken
+    }
 }
 
 fn not_allowed(declaration: &Declaration, item: &str) -> Option<(String, Option<String>)> {
@@ -142,5 +171,8 @@ fn number_of(node: &Node) -> Option<f64> {
 /// The pattern, anchored at both ends as CloudFormation does; `None` when it
 /// uses what our matcher does not know.
 fn compile(pattern: &str) -> Option<Regex> {
-    Regex::new(&format!("^(?:{pattern})$")).ok()
+    RegexBuilder::new(&format!("^(?:{pattern})$"))
+        .size_limit(MAX_PATTERN_BYTES)
+        .build()
+        .ok()
 }

@@ -75,8 +75,14 @@ pub(crate) fn evaluate_ref_all(scope: &mut Scope<'_>, argument: &Node, span: Spa
     let names = template.parameters.iter().filter(|(_, parameter)| {
         wanted.is_some() && parameter.get("Type").and_then(Node::as_text) == wanted
     });
-    let values = names
-        .filter_map(|(name, _)| scope.parameters.get(name).cloned())
-        .collect();
+    let mut values = Vec::new();
+    for (name, _) in names {
+        if !scope.has_room() {
+            break;
+        }
+        if let Some(value) = scope.parameters.get(name).cloned() {
+            values.push(scope.moved(&value, span));
+        }
+    }
     scope.value(Kind::List(values), span)
 }

@@ -106,7 +106,7 @@ impl<'t> Scope<'t> {
             return None;
         }
         self.aside.push(logical_id.to_owned());
-        let references = self.references.clone();
+        let references = std::mem::take(&mut self.references);
         let faults = self.diagnostics.len();
         let found = look(self);
         self.diagnostics.truncate(faults);

@@ -3,6 +3,9 @@
 /// Longer words are not compared: nobody misspells a paragraph.
 const LONGEST_WORD: usize = 64;
 
+/// No more candidates are compared than a template within limits can have.
+const MAX_CANDIDATES: usize = 1000;
+
 /// "did you mean" advice for an unknown word, when a candidate is close.
 pub(crate) fn did_you_mean<'c>(
     word: &str,
@@ -21,6 +24,7 @@ pub(crate) fn nearest<'c>(
     let tolerance = (letters.len() / 3).clamp(1, 4);
     candidates
         .into_iter()
+        .take(MAX_CANDIDATES)
         .filter_map(|candidate| {
             let other = lowercase(candidate)?;
             let near = letters.len().abs_diff(other.len()) <= tolerance;

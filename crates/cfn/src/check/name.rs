@@ -7,7 +7,6 @@ use crate::diagnostic::Diagnostic;
 use crate::intrinsic::reference::PSEUDO_PARAMETERS;
 use crate::intrinsic::sub::{self, Piece};
 use crate::node::Node;
-use crate::suggest::did_you_mean;
 use crate::text_index::within;
 use crate::value::Span;
 
@@ -60,7 +59,7 @@ impl<'t> Checker<'t> {
         let template = self.template;
         let parameters = template.parameters.keys().map(String::as_str);
         let resources = template.resources.keys().map(String::as_str);
-        did_you_mean(name, parameters.chain(resources).chain(PSEUDO_PARAMETERS))
+        self.did_you_mean(name, parameters.chain(resources).chain(PSEUDO_PARAMETERS))
     }
 
     pub(super) fn attribute(&mut self, argument: &'t Node) {
@@ -105,7 +104,10 @@ impl<'t> Checker<'t> {
             )
         } else {
             let resources = template.resources.keys().map(String::as_str);
-            ("no resource of this template", did_you_mean(id, resources))
+            (
+                "no resource of this template",
+                self.did_you_mean(id, resources),
+            )
         };
         let message = format!("`{id}` is {what}");
         self.faults
@@ -117,7 +119,7 @@ impl<'t> Checker<'t> {
         let conditions = &self.template.conditions;
         let Some((known, _)) = conditions.get_key_value(name) else {
             let message = format!("there is no condition `{name}`");
-            let hint = did_you_mean(name, conditions.keys().map(String::as_str));
+            let hint = self.did_you_mean(name, conditions.keys().map(String::as_str));
             self.faults
                 .push(Diagnostic::error("unknown-condition", span, message).with_hint_if(hint));
             return;

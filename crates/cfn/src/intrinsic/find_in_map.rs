@@ -20,6 +20,7 @@ pub(super) fn evaluate(scope: &mut Scope<'_>, argument: &Node, span: Span) -> Op
         let keys: Vec<&Value> = keys.iter().collect();
         return Some(scope.opaque("Fn::FindInMap", &keys, span));
     };
+    let is_worth_advice = scope.diagnostics.len() < MAX_SUGGESTIONS;
     let found = find(&scope.template.mappings, mapping, &[top, second]);
     match (found, default) {
         (Ok(node), _) => {
@@ -29,35 +30,48 @@ pub(super) fn evaluate(scope: &mut Scope<'_>, argument: &Node, span: Span) -> Op
         (Err(_), Some(default)) => evaluate_node(scope, default),
         (Err(fault), None) => {
             let place = keys[fault.argument].provenance.span;
+            let hint = is_worth_advice.then(|| fault.nearest()).flatten();
             let diagnostic = Diagnostic::error("unknown-mapping", place, fault.message);
-            scope.report(diagnostic.with_hint_if(fault.hint));
+            scope.report(diagnostic.with_hint_if(hint));
             let keys: Vec<&Value> = keys.iter().collect();
             Some(scope.opaque("Fn::FindInMap", &keys, span))
         }
     }
 }
 
-struct NotFound {
+/// Beyond so many faults no more advice is looked for.
+const MAX_SUGGESTIONS: usize = 200;
+
+struct NotFound<'t> {
     /// Which of the three arguments leads nowhere.
     argument: usize,
     message: String,
-    hint: Option<String>,
+    word: String,
+    /// What could have been meant.
+    known: Option<&'t Map>,
+}
+
+impl NotFound<'_> {
+    fn nearest(&self) -> Option<String> {
+        did_you_mean(&self.word, self.known?.keys().map(String::as_str))
+    }
 }
 
 /// Walks down from the mapping by its keys.
-fn find<'t>(mappings: &'t Map, mapping: &str, keys: &[&str]) -> Result<&'t Node, NotFound> {
+fn find<'t>(mappings: &'t Map, mapping: &str, keys: &[&str]) -> Result<&'t Node, NotFound<'t>> {
     let entry = mappings.get(mapping).ok_or_else(|| NotFound {
         argument: 0,
         message: format!("there is no mapping `{mapping}`"),
-        hint: did_you_mean(mapping, mappings.keys().map(String::as_str)),
+        word: mapping.to_owned(),
+        known: Some(mappings),
     })?;
     let mut node = &entry.value;
     for (index, key) in keys.iter().enumerate() {
-        let map = node.as_map();
         node = node.get(key).ok_or_else(|| NotFound {
             argument: index + 1,
             message: format!("mapping `{mapping}` has no key `{key}`"),
-            hint: did_you_mean(key, map.into_iter().flat_map(Map::keys).map(String::as_str)),
+            word: (*key).to_owned(),
+            known: node.as_map(),
         })?;
     }
     Ok(node)
