@@ -3,5 +3,6 @@
 pub mod balancer;
 pub mod edge;
 mod headers;
+mod pattern;
 pub mod pool;
 pub mod viewer;

@@ -13,7 +13,7 @@ mod action;
 mod exchange;
 mod forward;
 mod health;
-pub(crate) mod rule;
+mod rule;
 mod targets;
 mod trace;
 

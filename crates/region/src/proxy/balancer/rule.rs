@@ -9,6 +9,7 @@ use http::request::Parts;
 
 use crate::blueprint::balancer::{Condition, Listener, QueryPattern, Rule};
 use crate::proxy::headers::split_host;
+use crate::proxy::pattern::wildcard;
 
 /// What rules look at.
 pub(super) struct Asked<'a> {
@@ -85,36 +86,6 @@ fn wildcard_ignoring_case(pattern: &str, text: &[u8]) -> bool {
         pattern.to_ascii_lowercase().as_bytes(),
         &text.to_ascii_lowercase(),
     )
-}
-
-/// Whether `text` is `pattern`, `*` standing for any run and `?` for one byte.
-///
-/// Linear in practice and at worst the product of the lengths: on a mismatch
-/// only the last `*` takes one byte more.
-pub(crate) fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at_pattern, mut at_text) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while at_text < text.len() {
-        match pattern.get(at_pattern) {
-            Some(b'*') => {
-                star = Some((at_pattern, at_text));
-                at_pattern += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == text[at_text] => {
-                at_pattern += 1;
-                at_text += 1;
-            }
-            _ => match star {
-                Some((star_pattern, star_text)) => {
-                    star = Some((star_pattern, star_text + 1));
-                    at_pattern = star_pattern + 1;
-                    at_text = star_text + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at_pattern..].iter().all(|&byte| byte == b'*')
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 use http::Request;
-use proptest::prelude::*;
 
 use super::*;
 use crate::blueprint::balancer::{Action, FixedResponse, ListenerProtocol};
@@ -114,24 +113,4 @@ fn all_conditions_must_hold_and_the_lowest_priority_wins() {
         source: "::1".parse().unwrap(),
     };
     assert_eq!(matching(&listener, &asked).unwrap().priority, 10);
-}
-
-/// What `*` and `?` mean, said as slowly as possible.
-fn slow(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), None) => slow(rest, text),
-        (Some((b'*', rest)), Some((_, tail))) => slow(rest, text) || slow(pattern, tail),
-        (Some((byte, rest)), Some((first, tail))) => {
-            (*byte == b'?' || byte == first) && slow(rest, tail)
-        }
-        _ => false,
-    }
-}
-
-proptest! {
-    #[test]
-    fn wildcards_mean_what_they_say(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
-        prop_assert_eq!(wildcard(pattern.as_bytes(), text.as_bytes()), slow(pattern.as_bytes(), text.as_bytes()));
-    }
 }
