@@ -14,7 +14,7 @@
 //! records for both directions. Unlike AWS, each record knows its reason; and
 //! windows without traffic give no `NODATA`, since windows are seconds here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::{self, Display, Formatter};
 use std::net::Ipv4Addr;
 
@@ -76,6 +76,9 @@ pub struct Config {
     /// Flows remembered at once.
     pub max_flows: usize,
     pub interfaces: Vec<LoggedInterface>,
+    /// Traffic with these is not logged, as in AWS: resolver, instance and
+    /// task metadata, time ("Flow log limitations").
+    pub unlogged: BTreeSet<Ipv4Addr>,
     pub reasons: Reasons,
 }
 
@@ -268,6 +271,13 @@ impl FlowLog {
     }
 
     fn add(&mut self, key: Key, amount: Amount, first_ms: u64, last_ms: u64) {
+        let flow = key.1;
+        if [flow.source, flow.destination]
+            .iter()
+            .any(|end| self.config.unlogged.contains(end))
+        {
+            return;
+        }
         if self.flows.len() >= self.config.max_flows && !self.flows.contains_key(&key) {
             self.is_incomplete = true;
             return;

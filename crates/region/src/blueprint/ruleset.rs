@@ -219,6 +219,9 @@ pub enum Match {
     IcmpCode(u8),
     /// Any of these states.
     Connection(Vec<ConnectionState>),
+    /// Its connection has carried so many packets from its beginner. A table
+    /// with this in it turns on the kernel's counting of connections.
+    ConnectionPackets(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,6 +45,7 @@ fn log(max_flows: usize) -> FlowLog {
             interface("eni-app", "e0", 10),
             interface("eni-db", "e1", 20),
         ],
+        unlogged: [[10, 0, 0, 2].into()].into(),
         reasons,
     };
     FlowLog::new(config, 1_700_000_000_000)
@@ -186,4 +187,13 @@ fn what_does_not_fit_is_told_as_skipped() {
             .count(),
         2
     );
+}
+
+#[test]
+fn local_services_are_not_logged() {
+    let mut log = log(100);
+    let mut question = traffic(1, 1);
+    question.flow.destination = [10, 0, 0, 2].into();
+    log.handle_traffic(&question, 1_700_000_000_500);
+    assert_eq!(drained(&mut log, 1_700_000_001_000), "");
 }

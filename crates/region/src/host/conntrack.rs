@@ -2,8 +2,8 @@
 //!
 //! [`Connections`] hears of each connection that ends, with what it carried,
 //! and can ask at any time what each living one has carried since the last
-//! question. Both together give every byte once. Counting must be on in the
-//! namespace ([`enable_accounting`]) before the connections begin.
+//! question. Both together give every byte once. The kernel counts because the
+//! `vpc` table makes it; it notes times where `/proc/sys` can be written.
 
 use std::io;
 
@@ -72,20 +72,9 @@ pub enum ConntrackError {
     },
 }
 
-/// Makes the kernel count packets and bytes and note times, for connections
-/// of the calling thread's network namespace that begin from now on.
-///
-/// # Errors
-/// [`ConntrackError::Accounting`] where `/proc/sys` cannot be written.
-pub fn enable_accounting() -> Result<(), ConntrackError> {
-    for setting in ["nf_conntrack_acct", "nf_conntrack_timestamp"] {
-        std::fs::write(format!("/proc/sys/net/netfilter/{setting}"), "1")
-            .map_err(|source| ConntrackError::Accounting { setting, source })?;
-    }
-    Ok(())
-}
-
 impl Connections {
+    /// Subscribes in the calling thread's network namespace.
+    ///
     /// # Errors
     /// [`ConntrackError::Subscribe`] without the right or without nf_conntrack_netlink.
     pub fn open(subscription: Subscription) -> Result<Self, ConntrackError> {
@@ -93,6 +82,11 @@ impl Connections {
         let questions = NetfilterSocket::open().map_err(ConntrackError::Open)?;
         // Smaller only means more overflow, which is reported.
         let _: nix::Result<()> = setsockopt(&events, sockopt::RcvBuf, &RECEIVE_BUFFER);
+        // Without it, times are those of the reader: less exact, not wrong.
+        drop(std::fs::write(
+            "/proc/sys/net/netfilter/nf_conntrack_timestamp",
+            "1",
+        ));
         let groups: &[u32] = match subscription {
             Subscription::Ends => &[GROUP_DESTROY],
             Subscription::BeginningsAndEnds => &[GROUP_NEW, GROUP_DESTROY],

@@ -9,10 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::flow_log::{FlowLog, FlowRecord};
-use crate::plan::ruleset::REJECTED_GROUP;
+use crate::plan::ruleset::{REJECTED_GROUP, UNLOGGED_COMMENT};
 
 use super::conntrack::{ConnectionEvent, Connections, ConntrackError, Subscription};
 use super::nflog::{NflogError, Rejections};
+use super::nft::{Nft, NftError};
 
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Datagrams of connection events read at a stretch.
@@ -23,6 +24,9 @@ const DRAIN: usize = 256;
 pub struct FlowCollector {
     rejections: Rejections,
     connections: Connections,
+    rules: Nft,
+    /// Rejected packets that were too many to log, as last read.
+    unlogged_packets: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,8 @@ pub enum CollectError {
     Rejections(#[from] NflogError),
     #[error("cannot follow connections")]
     Connections(#[from] ConntrackError),
+    #[error("cannot read what was rejected")]
+    Rules(#[from] NftError),
 }
 
 impl FlowCollector {
@@ -40,6 +46,8 @@ impl FlowCollector {
         Ok(Self {
             rejections: Rejections::open(REJECTED_GROUP, PATIENCE)?,
             connections: Connections::open(Subscription::Ends)?,
+            rules: Nft::open()?,
+            unlogged_packets: 0,
         })
     }
 
@@ -89,12 +97,28 @@ impl FlowCollector {
             }
         }
         if is_last || now_ms >= log.poll_timeout() {
+            if self.has_new_unlogged_packets()? {
+                log.handle_loss();
+            }
             for traffic in self.connections.count()? {
                 log.handle_traffic(&traffic, now_ms);
             }
             log.handle_timeout(now_ms.max(log.poll_timeout()));
         }
         Ok(())
+    }
+}
+
+impl FlowCollector {
+    fn has_new_unlogged_packets(&mut self) -> Result<bool, CollectError> {
+        let counters = self.rules.chain_counters("vpc", "rejected")?;
+        let unlogged = counters
+            .iter()
+            .find(|c| c.comment.as_deref() == Some(UNLOGGED_COMMENT));
+        let packets = unlogged.map_or(0, |counter| counter.packets);
+        // Less than before: the table was replaced and counts anew.
+        let before = std::mem::replace(&mut self.unlogged_packets, packets);
+        Ok(packets > before || (packets < before && packets > 0))
     }
 }
 

@@ -304,3 +304,66 @@ impl AsRawFd for NetfilterSocket {
         self.socket.as_raw_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut writer = Writer::default();
+        let header = Header {
+            kind: 0x0a06,
+            flags: NLM_F_REQUEST,
+            sequence: 7,
+            family: INET,
+            resource: 5,
+        };
+        writer.message(header, |w| {
+            w.text(1, "vpc");
+            w.nest(4, |w| w.u32(2, 0x0102_0304));
+        });
+        writer.message(
+            Header {
+                sequence: 8,
+                ..header
+            },
+            |w| w.attribute(9, &[1, 2, 3, 4, 5]),
+        );
+        let bytes = writer.into_bytes();
+        let read: Vec<_> = messages(&bytes)
+            .map(|message| {
+                (
+                    message.kind,
+                    message.sequence,
+                    message.attributes().collect(),
+                )
+            })
+            .collect();
+        let first: Vec<(u16, &[u8])> = vec![(1, b"vpc\0"), (4, &[8, 0, 2, 0, 1, 2, 3, 4])];
+        let second: Vec<(u16, &[u8])> = vec![(9, &[1, 2, 3, 4, 5])];
+        assert_eq!(read, [(0x0a06, 7, first), (0x0a06, 8, second)]);
+        assert_eq!(
+            nested(&[8, 0, 2, 0, 1, 2, 3, 4])
+                .next()
+                .and_then(|a| be32(a.1)),
+            Some(0x0102_0304)
+        );
+    }
+
+    proptest! {
+        /// Reading ends, and stays inside, whatever the bytes.
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for message in messages(&bytes) {
+                let _errno = message.errno();
+                for (_, value) in message.attributes() {
+                    prop_assert!(nested(value).count() <= value.len() / 4 + 1);
+                }
+            }
+            prop_assert!(nested(&bytes).count() <= bytes.len() / 4 + 1);
+        }
+    }
+}

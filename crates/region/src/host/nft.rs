@@ -199,7 +199,20 @@ impl Nft {
     /// [`NftError::Read`] with the kernel's reason.
     pub fn rule_counters(&mut self, table: &str) -> Result<Vec<RuleCounter>, NftError> {
         let live = self.live_name(table)?;
-        counter::rules(&mut self.socket, &live)
+        counter::rules(&mut self.socket, &live, None)
+    }
+
+    /// The rules of one chain that count.
+    ///
+    /// # Errors
+    /// [`NftError::Read`] with the kernel's reason.
+    pub fn chain_counters(
+        &mut self,
+        table: &str,
+        chain: &str,
+    ) -> Result<Vec<RuleCounter>, NftError> {
+        let live = self.live_name(table)?;
+        counter::rules(&mut self.socket, &live, Some(chain))
     }
 
     /// The keys packets have added to a [`counted`](crate::blueprint::ruleset::Content::Counted) set.

@@ -37,6 +37,10 @@ pub use vpc::{rejected_sets, vpc};
 /// The nfnetlink_log group rejected packets go to.
 pub const REJECTED_GROUP: u16 = 5;
 
+/// The comment of the rule that counts rejected packets which come too fast
+/// to be logged; it stands in chain `rejected` of table `vpc`.
+pub const UNLOGGED_COMMENT: &str = "too many to log";
+
 /// What of one VPC decides about packets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firewall {

@@ -183,6 +183,10 @@ fn every_match() -> Vec<Rule> {
         Statement::Is(Match::IcmpCode(4)),
         Statement::Counter,
     ]));
+    rules.push(Rule::new([
+        Statement::Is(Match::ConnectionPackets(7)),
+        Statement::Counter,
+    ]));
     use ConnectionState::{Established, Invalid, New, Related};
     for states in [vec![Established, Related], vec![New], vec![Invalid, New]] {
         rules.push(Rule::new([

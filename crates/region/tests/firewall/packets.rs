@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use region::host::nft::Nft;
 use region::plan::ruleset::{AccessList, Firewall, FirewallRule, Peer, Protocol};
 
 use crate::namespace::in_namespaces;
@@ -421,5 +422,33 @@ fn a_living_connection_survives_its_rule_and_a_new_one_does_not_begin() {
         assert!(living.ask().is_some(), "tracked flows go on, as in AWS");
         assert!(topology.is_unanswered("app", DB));
         topology.wait_for_record(&["eni-db 10.0.1.10 10.0.2.10", "5432 6", "REJECT OK"]);
+    });
+}
+
+/// Beyond the logging rate the log says so, and the counters stay exact.
+#[test]
+fn a_flood_is_counted_exactly_and_told_as_skipped() {
+    const PACKETS: usize = 30_000;
+    in_namespaces(|| {
+        let mut topology = Topology::new(&firewall());
+        let sent = topology.interface("peer").run(|| {
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            socket.connect("10.0.2.10:9")?;
+            (0..PACKETS).try_for_each(|_| socket.send(b"?").map(drop))
+        });
+        sent.expect("sent");
+        topology.wait_for_record(&["eni-peer", "SKIPDATA"]);
+        let line = topology.wait_for_record(&["eni-peer 10.0.1.12 10.0.2.10", "REJECT OK"]);
+        assert!(
+            line.ends_with("security group sg-peer has no egress rule (t.yaml:40)"),
+            "{line}"
+        );
+        let counted = topology.router.run(|| {
+            let [rejected, _] = region::plan::ruleset::rejected_sets();
+            Nft::open()?.counted_keys("vpc", &rejected)
+        });
+        let counted = counted.expect("read");
+        assert_eq!(counted.len(), 1);
+        assert_eq!(counted[0].packets, PACKETS as u64);
     });
 }

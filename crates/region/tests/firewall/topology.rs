@@ -17,7 +17,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use region::flow_log::{Config, FlowLog, FlowRecord, LoggedInterface};
-use region::host::conntrack::enable_accounting;
 use region::host::flow_collector::FlowCollector;
 use region::host::nft::Nft;
 use region::plan::ruleset::{
@@ -168,7 +167,6 @@ impl Topology {
         let (table, reasons) = vpc(firewall);
         load(&router, &table);
         load(&internet, &public_addresses());
-        router.run(enable_accounting).expect("accounting is on");
         let (stop, collector, records) = collect(&router, reasons);
         let collector = Some(collector);
         Self {
@@ -419,6 +417,10 @@ fn collect(
         window_ms: 300,
         max_flows: 10_000,
         interfaces: interfaces.collect(),
+        unlogged: amazon_services([10, 0, 0, 2].into())
+            .iter()
+            .map(|s| s.address)
+            .collect(),
         reasons,
     };
     let stop = Arc::new(AtomicBool::new(false));

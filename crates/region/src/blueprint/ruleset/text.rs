@@ -247,6 +247,7 @@ fn matched(f: &mut Formatter<'_>, question: &Match, not: &str) -> fmt::Result {
         Match::DestinationPort(ports) => write!(f, "th dport {not}{}", range(ports)),
         Match::IcmpType(number) => write!(f, "icmp type {not}{number}"),
         Match::IcmpCode(number) => write!(f, "icmp code {not}{number}"),
+        Match::ConnectionPackets(packets) => write!(f, "ct original packets {not}{packets}"),
         Match::Connection(states) => {
             let names: Vec<&str> = states.iter().copied().map(state).collect();
             write!(f, "ct state {not}{}", names.join(","))

@@ -45,9 +45,16 @@ pub(super) fn tables(socket: &mut NetfilterSocket, asked: &str) -> Result<Vec<St
 pub(super) fn rules(
     socket: &mut NetfilterSocket,
     table: &str,
+    chain: Option<&str>,
 ) -> Result<Vec<RuleCounter>, NftError> {
     let mut counters = Vec::new();
-    let dumped = socket.dump(&request(GET_RULE, |w| w.text(1, table)), |answer| {
+    let message = request(GET_RULE, |w| {
+        w.text(1, table);
+        if let Some(chain) = chain {
+            w.text(2, chain);
+        }
+    });
+    let dumped = socket.dump(&message, |answer| {
         let mut chain = String::new();
         let mut comment = None;
         let mut counter = None;

@@ -27,6 +27,7 @@ const META_L4PROTO: u32 = 16;
 
 const CT_STATE: u32 = 0;
 const CT_MARK: u32 = 3;
+const CT_PACKETS: u32 = 14;
 
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
@@ -180,6 +181,14 @@ fn matched(w: &mut Writer, question: &Match, negated: bool) {
         Match::IcmpCode(number) => {
             payload(w, TRANSPORT_HEADER, 1, 1, FIRST_REGISTER);
             compare(w, negated, &[*number]);
+        }
+        Match::ConnectionPackets(packets) => {
+            expression(w, "ct", |w| {
+                w.u32(2, CT_PACKETS);
+                w.u32(1, FIRST_REGISTER);
+                w.attribute(3, &[0]); // original direction
+            });
+            compare(w, negated, &packets.to_ne_bytes());
         }
         Match::Connection(states) => {
             ct(w, CT_STATE, Direction::Load);

@@ -14,7 +14,7 @@ use crate::blueprint::ruleset::{
 use super::access_list::{access_lists, dispatch_by_mark};
 use super::group::{groups, rejection};
 use super::reason::{DESTINATION_CHECK, INVALID, Reasons, SOURCE_CHECK};
-use super::{Firewall, REJECTED_GROUP, subnet_mark};
+use super::{Firewall, REJECTED_GROUP, UNLOGGED_COMMENT, subnet_mark};
 
 /// Different rejected flows remembered, and for how long.
 const REJECTED_FLOWS: u32 = 65536;
@@ -42,6 +42,7 @@ pub fn vpc(firewall: &Firewall) -> (Table, Reasons) {
     chains.extend(lists.chains);
     chains.extend(flow_chains());
     chains.extend(entry_chains(firewall));
+    chains.push(accounting_chain());
     let reasons = Reasons {
         profiles: groups.profiles,
         rules: groups.rules,
@@ -155,7 +156,7 @@ fn rejected_chain() -> Chain {
                 Statement::Counter,
                 Statement::Verdict(Verdict::Drop),
             ])
-            .comment("too many to log"),
+            .comment(UNLOGGED_COMMENT),
             Rule::new([
                 Statement::Log {
                     group: REJECTED_GROUP,
@@ -310,6 +311,13 @@ fn no_redirects() -> Rule {
         Statement::Is(Match::IcmpType(5)),
         Statement::Verdict(Verdict::Drop),
     ])
+}
+
+/// No packet comes here. That the question stands in a table makes the kernel
+/// count what connections carry, also where `/proc/sys` cannot be written.
+fn accounting_chain() -> Chain {
+    let question = Rule::new([Statement::Is(Match::ConnectionPackets(0))]);
+    chain("accounting", [question.comment("turns counting on")])
 }
 
 fn guarded(conditions: impl IntoIterator<Item = Statement>, reason: u32) -> Rule {
