@@ -140,18 +140,32 @@ impl<E: End> Network<E> {
     /// False when nothing ever will.
     pub(crate) fn step(&mut self) -> bool {
         self.collect();
-        let timeouts = [self.client.next_timeout(), self.agent.next_timeout()];
-        let next = self.under_way.iter().map(|(at, ..)| *at);
-        let next = next
-            .chain(timeouts.into_iter().flatten())
-            .chain(self.absent.into_iter().flatten());
-        let Some(next) = next.min() else { return false };
+        let Some(next) = self.next_at() else {
+            return false;
+        };
         self.now = self.now.max(next);
         self.return_absent();
         self.deliver();
         self.client.timeout(self.now);
         self.agent.timeout(self.now);
         true
+    }
+
+    /// Lets everything happen that happens within the next seconds.
+    pub(crate) fn settle(&mut self) {
+        let until = self.now + Duration::from_secs(5);
+        self.collect();
+        while self.next_at().is_some_and(|next| next < until) {
+            self.step();
+        }
+    }
+
+    fn next_at(&self) -> Option<Duration> {
+        let frames = self.under_way.iter().map(|(at, ..)| *at);
+        let timeouts = [self.client.next_timeout(), self.agent.next_timeout()];
+        frames
+            .chain(timeouts.into_iter().chain(self.absent).flatten())
+            .min()
     }
 
     /// Breaks the connection of one end; frames on their way to and from it are lost.
