@@ -6,3 +6,6 @@ mod headers;
 mod pattern;
 pub mod pool;
 pub mod viewer;
+
+#[cfg(test)]
+mod tests;
