@@ -156,7 +156,7 @@ async fn run(
     let mut drained = std::pin::pin!(None);
     // what it wrote before its end is still read, but no longer than that:
     // something it left behind may hold the pipes open
-    loop {
+    while ended.is_none() || output.is_some() || errors.is_some() {
         tokio::select! {
             Some(line) = next(&mut output) => event(Event::Output { error: false, line }),
             Some(line) = next(&mut errors) => event(Event::Output { error: true, line }),

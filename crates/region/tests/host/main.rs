@@ -17,6 +17,7 @@
 mod harness;
 mod network;
 mod outside;
+mod postgres;
 mod process;
 mod scenario;
 
@@ -60,6 +61,19 @@ const TESTS: &[harness::Test] = &[
     ("supervise::what_dies_is_started_again", || {
         outside::all_as_expected("supervise");
     }),
+    ("postgres::behaves_as_rds_does", outside::postgres),
+    (
+        "postgres::behaves_as_rds_does_for_an_ordinary_user",
+        outside::postgres_of_ordinary_user,
+    ),
+    (
+        "postgres::as_root_without_user_namespace",
+        outside::postgres_as_root,
+    ),
+    (
+        "postgres::sigkill_loses_nothing_committed",
+        outside::postgres_sigkill,
+    ),
     ("thread::panics_and_stops_are_reported", outside::threads),
 ];
 

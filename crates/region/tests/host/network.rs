@@ -16,7 +16,7 @@ use region::host::thread::socket_in;
 
 const SILENCE: Duration = Duration::from_millis(300);
 
-fn small() -> Network {
+pub(crate) fn small() -> Network {
     let net = |text: &str| text.parse().unwrap();
     let ip = |text: &str| text.parse().unwrap();
     let route = |to: &str, target| Route {

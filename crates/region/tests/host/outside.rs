@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
@@ -103,25 +104,85 @@ pub(crate) fn sigkill_frees_namespaces() {
     );
 }
 
-pub(crate) fn ordinary_user() {
-    let directory = tempfile::tempdir().unwrap();
+/// This program started by somebody who is not root, wherever we are.
+fn as_ordinary_user(directory: &Path) -> Command {
     let open = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(directory.path(), open).unwrap();
-    let program = directory.path().join("host");
+    fs::set_permissions(directory, open).unwrap();
+    let program = directory.join("host");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    let mut command = Command::new("setpriv");
-    if root {
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-    }
-    command.arg("--bounding-set=-all").arg(&program);
-    if !root {
-        command = Command::new(&program);
+    let mut command = Command::new(&program);
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command = Command::new("setpriv");
+        command.args([
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--bounding-set=-all",
+        ]);
+        command.arg(&program);
     }
     command.current_dir("/");
-    let (lines, code) = Scenario::start_by(command, "network").finish();
-    assert_eq!(code, Some(0), "{lines:?}");
+    command
+}
+
+pub(crate) fn ordinary_user() {
+    let directory = tempfile::tempdir().unwrap();
+    let command = as_ordinary_user(directory.path());
+    finish_as_expected(Scenario::start_by(command, "network"));
+}
+
+fn finish_as_expected(scenario: Scenario) {
+    let (lines, code) = scenario.finish();
+    lines.iter().for_each(|line| println!("scenario: {line}"));
+    assert_eq!(code, Some(0));
     assert_eq!(lines.last().map(String::as_str), Some("all as expected"));
+}
+
+fn with_state(mut command: Command, directory: &Path, scenario: &str) -> Scenario {
+    command.env("STATE", directory.join("state"));
+    Scenario::start_by(command, scenario)
+}
+
+fn this() -> Command {
+    Command::new(std::env::current_exe().unwrap())
+}
+
+pub(crate) fn postgres() {
+    let directory = tempfile::tempdir().unwrap();
+    finish_as_expected(with_state(this(), directory.path(), "postgres"));
+    // and again, on the data of the first
+    finish_as_expected(with_state(this(), directory.path(), "postgres-again"));
+}
+
+pub(crate) fn postgres_as_root() {
+    let directory = tempfile::tempdir().unwrap();
+    finish_as_expected(with_state(this(), directory.path(), "postgres-root"));
+}
+
+pub(crate) fn postgres_of_ordinary_user() {
+    let directory = tempfile::tempdir().unwrap();
+    let command = as_ordinary_user(directory.path());
+    let state = directory.path().join("state");
+    fs::create_dir(&state).unwrap();
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        std::os::unix::fs::chown(&state, Some(65534), Some(65534)).unwrap();
+    }
+    finish_as_expected(with_state(command, directory.path(), "postgres"));
+}
+
+pub(crate) fn postgres_sigkill() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut first = with_state(this(), directory.path(), "postgres-write");
+    first.expect("committed");
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    assert!(
+        directory
+            .path()
+            .join("state/postgres/Database/data/postmaster.pid")
+            .exists()
+    );
+    finish_as_expected(with_state(this(), directory.path(), "postgres-again"));
 }
 
 pub(crate) fn taken_port() {
@@ -152,9 +213,7 @@ pub(crate) fn network() {
 
 /// For scenarios that check everything themselves.
 pub(crate) fn all_as_expected(scenario: &str) {
-    let (lines, code) = Scenario::start(scenario).finish();
-    assert_eq!(code, Some(0), "{lines:?}");
-    assert_eq!(lines.last().map(String::as_str), Some("all as expected"));
+    finish_as_expected(Scenario::start(scenario));
 }
 
 pub(crate) fn threads() {

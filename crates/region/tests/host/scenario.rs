@@ -16,7 +16,7 @@ use region::host::thread::NamespaceThread;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Scenario, until};
-use crate::{network, process};
+use crate::{network, postgres, process};
 
 pub(crate) fn run(name: &str) -> ExitCode {
     let door = Launch {
@@ -33,6 +33,10 @@ pub(crate) fn run(name: &str) -> ExitCode {
         "build-and-wait" => inside(&nothing, |_| network::build_scenario(true)),
         "process" => inside(&nothing, |inside| process::confined(&inside)),
         "process-root" => inside_as_root(|inside| process::confined(&inside)),
+        "postgres" => inside(&nothing, |inside| postgres::whole(&inside)),
+        "postgres-root" => inside_as_root(|inside| postgres::whole(&inside)),
+        "postgres-write" => inside(&nothing, |inside| postgres::write_and_wait(&inside)),
+        "postgres-again" => inside(&nothing, |inside| postgres::again(&inside)),
         "supervise" => inside(&nothing, |inside| process::supervised(&inside)),
         "threads" => inside(&nothing, |_| threads_scenario()),
         "taken" => taken_scenario(),
