@@ -126,15 +126,24 @@ pub struct FlowLog {
     config: Config,
     window_start_ms: u64,
     flows: BTreeMap<Key, Entry>,
-    /// Packets of living connections that an access list refused: connection
-    /// tracking counted them before, so they are taken off its next count.
+    /// Packets that an access list refused and no count contains yet.
     refused: BTreeMap<Flow, Amount>,
     is_incomplete: bool,
     records: VecDeque<FlowRecord>,
 }
 
-/// Interface position, flow, verdict, and the mark or connection mark behind it.
-type Key = (usize, Flow, Action, u32);
+/// Interface position, flow, and how it is known.
+type Key = (usize, Flow, Basis);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Basis {
+    /// Counted by its connection, which has this mark.
+    Admitted(u32),
+    /// Let out here, rejected on the other side.
+    Passed,
+    /// Rejected here for the reason of this mark.
+    Rejected(u32),
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -170,39 +179,31 @@ impl FlowLog {
     }
 
     pub fn handle_rejection(&mut self, rejection: &Rejection) {
+        let Rejection {
+            reason: mark,
+            flow,
+            unix_ms: at_ms,
+            ..
+        } = *rejection;
         let amount = Amount {
             packets: 1,
             bytes: u64::from(rejection.bytes),
         };
-        let reason = self.config.reasons.rejected(rejection.reason);
+        let reason = self.config.reasons.rejected(mark);
+        if matches!(reason, Reason::AccessList { .. }) {
+            self.take_back(flow, amount);
+        }
         let sender = self.by_link(rejection.in_link.as_deref());
         let receiver = self.by_link(rejection.out_link.as_deref());
-        let (flow, at_ms) = (rejection.flow, rejection.unix_ms);
-        if reason.is_at_destination() {
-            if let Some(sender) = sender {
-                self.add((sender, flow, Action::Accept, 0), amount, at_ms, at_ms);
+        let told = if reason.is_at_destination() {
+            [(sender, Basis::Passed), (receiver, Basis::Rejected(mark))]
+        } else {
+            [(sender, Basis::Rejected(mark)), (None, Basis::Passed)]
+        };
+        for (interface, basis) in told {
+            if let Some(interface) = interface {
+                self.add((interface, flow, basis), amount, at_ms, at_ms);
             }
-            if let Some(receiver) = receiver {
-                self.add(
-                    (receiver, flow, Action::Reject, rejection.reason),
-                    amount,
-                    at_ms,
-                    at_ms,
-                );
-            }
-        } else if let Some(sender) = sender {
-            self.add(
-                (sender, flow, Action::Reject, rejection.reason),
-                amount,
-                at_ms,
-                at_ms,
-            );
-        }
-        if matches!(reason, Reason::AccessList { .. }) {
-            if self.refused.len() >= self.config.max_flows {
-                self.refused.clear();
-            }
-            self.refused.entry(flow).or_default().add(amount);
         }
     }
 
@@ -217,21 +218,48 @@ impl FlowLog {
             (traffic.flow, traffic.forward),
             (traffic.flow.reversed(), traffic.reply),
         ];
-        for (flow, amount) in directions {
-            let amount = match self.refused.remove(&flow) {
-                Some(refused) => amount.less(refused),
-                None => amount,
-            };
+        for (flow, mut amount) in directions {
+            if let Some(refused) = self.refused.remove(&flow) {
+                amount.subtract(refused);
+            }
             if amount.packets == 0 {
                 continue;
             }
             for address in [flow.source, flow.destination] {
                 if let Some(interface) = self.by_address(address) {
-                    let key = (interface, flow, Action::Accept, traffic.mark);
+                    let key = (interface, flow, Basis::Admitted(traffic.mark));
                     self.add(key, amount, first_ms, last_ms);
                 }
             }
         }
+    }
+
+    /// Connection tracking counts a packet before an access list refuses it,
+    /// and the two are told in either order.
+    fn take_back(&mut self, flow: Flow, amount: Amount) {
+        let mut is_taken = false;
+        for address in [flow.source, flow.destination] {
+            let Some(interface) = self.by_address(address) else {
+                continue;
+            };
+            let first = (interface, flow, Basis::Admitted(0));
+            let last = (interface, flow, Basis::Admitted(u32::MAX));
+            let counted = self
+                .flows
+                .range_mut(first..=last)
+                .find(|(_, e)| e.amount.packets > 0);
+            if let Some((_, entry)) = counted {
+                entry.amount.subtract(amount);
+                is_taken = true;
+            }
+        }
+        if is_taken {
+            return;
+        }
+        if self.refused.len() >= self.config.max_flows {
+            self.refused.clear();
+        }
+        self.refused.entry(flow).or_default().add(amount);
     }
 
     /// Something was missed: packets came faster than they were read.
@@ -294,10 +322,15 @@ impl FlowLog {
     }
 
     fn close_window(&mut self, now_ms: u64) {
-        for ((interface, flow, action, mark), entry) in std::mem::take(&mut self.flows) {
-            let reason = match action {
-                Action::Reject => self.config.reasons.rejected(mark).to_string(),
-                Action::Accept => admission_text(self.config.reasons.admitted(mark)),
+        for ((interface, flow, basis), entry) in std::mem::take(&mut self.flows) {
+            if entry.amount.packets == 0 {
+                continue;
+            }
+            let reasons = &self.config.reasons;
+            let (action, reason) = match basis {
+                Basis::Admitted(mark) => (Action::Accept, admission_text(reasons.admitted(mark))),
+                Basis::Passed => (Action::Accept, String::new()),
+                Basis::Rejected(mark) => (Action::Reject, reasons.rejected(mark).to_string()),
             };
             let content = RecordContent::Flow {
                 flow,
@@ -398,11 +431,9 @@ impl Amount {
         self.bytes = self.bytes.saturating_add(other.bytes);
     }
 
-    fn less(self, other: Self) -> Self {
-        Self {
-            packets: self.packets.saturating_sub(other.packets),
-            bytes: self.bytes.saturating_sub(other.bytes),
-        }
+    fn subtract(&mut self, other: Self) {
+        self.packets = self.packets.saturating_sub(other.packets);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
     }
 }
 

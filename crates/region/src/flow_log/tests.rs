@@ -146,27 +146,31 @@ fn a_connection_is_told_at_both_ends_both_ways_and_only_once() {
 /// Connection tracking counts a reply before the access list refuses it.
 #[test]
 fn a_refused_reply_is_not_accepted_too() {
-    let mut log = log(100);
-    let mut reply = rejection(DENIED_BY_ACL, flow(10, 20).reversed());
-    (reply.in_link, reply.out_link) = (Some("e1".into()), Some("e0".into()));
-    log.handle_rejection(&reply);
-    log.handle_traffic(&traffic(1, 1), 1_700_000_000_600);
-    let text = drained(&mut log, 1_700_000_001_000);
-    let actions: Vec<String> = text
-        .lines()
-        .map(|line| {
+    for is_rejection_first in [true, false] {
+        let mut log = log(100);
+        let mut reply = rejection(DENIED_BY_ACL, flow(10, 20).reversed());
+        (reply.in_link, reply.out_link) = (Some("e1".into()), Some("e0".into()));
+        if is_rejection_first {
+            log.handle_rejection(&reply);
+        }
+        log.handle_traffic(&traffic(1, 1), 1_700_000_000_600);
+        if !is_rejection_first {
+            log.handle_rejection(&reply);
+        }
+        let text = drained(&mut log, 1_700_000_001_000);
+        let words = |line: &str| {
             let words: Vec<&str> = line.split(' ').collect();
             [words[2], words[3], words[12]].join(" ")
-        })
-        .collect();
-    assert_eq!(
-        actions,
-        [
-            "eni-app 10.0.1.10 ACCEPT",
-            "eni-db 10.0.1.10 ACCEPT",
-            "eni-db 10.0.1.20 REJECT"
-        ]
-    );
+        };
+        assert_eq!(
+            text.lines().map(words).collect::<Vec<_>>(),
+            [
+                "eni-app 10.0.1.10 ACCEPT",
+                "eni-db 10.0.1.10 ACCEPT",
+                "eni-db 10.0.1.20 REJECT"
+            ]
+        );
+    }
 }
 
 #[test]

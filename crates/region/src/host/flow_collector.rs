@@ -16,6 +16,8 @@ use super::nflog::{NflogError, Rejections};
 use super::nft::{Nft, NftError};
 
 const PATIENCE: Duration = Duration::from_millis(100);
+/// The kernel holds rejected packets back for so long at most, and some more.
+const GRACE_MS: u64 = 150;
 /// Datagrams of connection events read at a stretch.
 const DRAIN: usize = 256;
 
@@ -63,10 +65,11 @@ impl FlowCollector {
         stop: &AtomicBool,
         mut sink: impl FnMut(FlowRecord),
     ) -> Result<(), CollectError> {
-        let mut is_last = false;
-        while !is_last {
-            is_last = stop.load(Ordering::Acquire);
+        let mut closing: Option<Closing> = None;
+        loop {
             let batch = self.rejections.wait(unix_ms)?;
+            let is_last = stop.load(Ordering::Acquire);
+            let mut is_done = false;
             let records = {
                 // A panic elsewhere leaves the log whole: every change to it is one call.
                 let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,36 +80,63 @@ impl FlowCollector {
                 if batch.is_incomplete {
                     log.handle_loss();
                 }
-                self.read_connections(&mut log, is_last)?;
+                let now_ms = unix_ms();
+                self.read_ended(&mut log, now_ms)?;
+                match closing {
+                    None if is_last || now_ms >= log.poll_timeout() => {
+                        self.read_living(&mut log, now_ms)?;
+                        closing = Some(Closing {
+                            counted_ms: now_ms,
+                            is_last,
+                        });
+                    }
+                    Some(window) if now_ms >= window.counted_ms + GRACE_MS => {
+                        let due_ms = log.poll_timeout();
+                        log.handle_timeout(now_ms.max(due_ms));
+                        is_done = window.is_last;
+                        closing = None;
+                    }
+                    _ => {}
+                }
                 std::iter::from_fn(|| log.poll_record()).collect::<Vec<_>>()
             };
             records.into_iter().for_each(&mut sink);
+            if is_done {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
-    fn read_connections(&mut self, log: &mut FlowLog, is_last: bool) -> Result<(), CollectError> {
+    fn read_ended(&mut self, log: &mut FlowLog, now_ms: u64) -> Result<(), CollectError> {
         let ended = self.connections.drain(DRAIN)?;
         if ended.is_incomplete {
             log.handle_loss();
         }
-        let now_ms = unix_ms();
         for event in &ended.events {
             if let ConnectionEvent::Ended(traffic) = event {
                 log.handle_traffic(traffic, now_ms);
             }
         }
-        if is_last || now_ms >= log.poll_timeout() {
-            if self.has_new_unlogged_packets()? {
-                log.handle_loss();
-            }
-            for traffic in self.connections.count()? {
-                log.handle_traffic(&traffic, now_ms);
-            }
-            log.handle_timeout(now_ms.max(log.poll_timeout()));
+        Ok(())
+    }
+
+    fn read_living(&mut self, log: &mut FlowLog, now_ms: u64) -> Result<(), CollectError> {
+        if self.has_new_unlogged_packets()? {
+            log.handle_loss();
+        }
+        for traffic in self.connections.count()? {
+            log.handle_traffic(&traffic, now_ms);
         }
         Ok(())
     }
+}
+
+/// A window whose connections are counted, open for rejections still under way.
+#[derive(Clone, Copy)]
+struct Closing {
+    counted_ms: u64,
+    /// The collector was to stop before the count.
+    is_last: bool,
 }
 
 impl FlowCollector {

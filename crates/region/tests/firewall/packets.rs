@@ -126,10 +126,24 @@ fn access_lists_have_no_memory_the_answer_needs_its_own_entry() {
             line.ends_with("egress rule * of network ACL acl-2 denies it (t.yaml acl-2)"),
             "{line}"
         );
+        let lines = topology.finish();
+        let is_answer = |line: &&String| line.contains("10.0.2.10 10.0.1.10 5432");
+        let answers: Vec<&String> = lines.iter().filter(is_answer).collect();
+        assert!(
+            answers.iter().all(|line| line.contains("REJECT OK")),
+            "{answers:?}"
+        );
+    });
+}
+
+#[test]
+fn access_lists_admit_an_answer_by_its_ports() {
+    in_namespaces(|| {
         let answers = with_data_access_list(|list| {
             list.egress = vec![entry(100, true, Protocol::Tcp(1024..=65535), "10.0.1.0/24")];
         });
-        topology.replace(&answers);
+        let topology = Topology::new(&answers);
+        topology.listen("db", 5432);
         assert_eq!(topology.seen_as("app", DB), "10.0.1.10");
     });
 }
