@@ -58,6 +58,18 @@ The credentials belong to the region's own IAM user; they open nothing else.
     Env(Env),
     /// Report faults in a template and what the analysis does not cover.
     Check(Check),
+    /// Say who can reach whom, by which way, or everything that stands in it.
+    #[command(after_help = "\
+FROM and TO are `internet`, `cloudfront`, a logical id, an interface
+(UsersService/1, eni-..., its address) or a CIDR block.
+Without both, the whole matrix is printed.
+
+Examples:
+  kickytime reach
+  kickytime reach internet Database:5432
+  kickytime reach UsersService Database:5432
+  kickytime reach 203.0.113.0/24 LoadBalancer")]
+    Reach(Reach),
 }
 
 /// Which template, and with which values.
@@ -136,6 +148,59 @@ pub(crate) struct Env {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) template: TemplateArguments,
+    /// The output's form.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+/// Which template, for commands whose arguments are something else.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct TemplateOptions {
+    /// The CloudFormation template; `-` reads standard input.
+    #[arg(
+        long,
+        short,
+        default_value = "infra/kickytime.yaml",
+        value_name = "FILE"
+    )]
+    pub(crate) template: PathBuf,
+    /// A parameter's value; may be repeated, and wins over the file.
+    #[arg(long = "parameter", short = 'p', value_name = "NAME=VALUE")]
+    pub(crate) parameters: Vec<String>,
+    /// Parameter values from a file in the CloudFormation command line's form.
+    #[arg(long = "parameters", value_name = "FILE")]
+    pub(crate) parameter_file: Option<PathBuf>,
+    /// The region to evaluate for.
+    #[arg(long, default_value = "ap-northeast-2")]
+    pub(crate) region: String,
+    /// The stack's name [default: the template's file name].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stack_name: Option<String>,
+}
+
+impl TemplateOptions {
+    /// The same choice as a command would make whose argument is the template.
+    pub(crate) fn arguments(&self) -> TemplateArguments {
+        TemplateArguments {
+            template: self.template.clone(),
+            parameters: self.parameters.clone(),
+            parameter_file: self.parameter_file.clone(),
+            region: self.region.clone(),
+            stack_name: self.stack_name.clone(),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Reach {
+    /// Where packets come from.
+    #[arg(requires = "to")]
+    pub(crate) from: Option<String>,
+    /// Where they are to get, with `:443`, `:8000-8080`, `:udp/53` or `:ping`.
+    #[arg(value_name = "TO[:PORT]")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) template: TemplateOptions,
     /// The output's form.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,

@@ -3,5 +3,6 @@
 pub(crate) mod check;
 pub(crate) mod down;
 pub(crate) mod env;
+pub(crate) mod reach;
 pub(crate) mod status;
 pub(crate) mod up;

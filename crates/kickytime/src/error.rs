@@ -24,6 +24,10 @@ pub(crate) enum CommandError {
     Control(#[from] ControlError),
     #[error("the region is still running after {0:?}")]
     StillRunning(Duration),
+    #[error("the template has errors, so nothing about it can be answered")]
+    Template,
+    #[error(transparent)]
+    Place(#[from] analysis::reach::PlaceError),
 }
 
 impl CommandError {
@@ -39,6 +43,8 @@ impl CommandError {
             Self::Control(ControlError::NotRunning(_)) => {
                 Some("start one with `kickytime up`, or name its --state directory".to_owned())
             }
+            Self::Template => Some("`kickytime check` lists them".to_owned()),
+            Self::Place(error) => error.hint(),
             _ => None,
         }
     }

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Env(arguments) => commands::env::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments, &terminal),
+        Command::Reach(arguments) => commands::reach::run(&arguments),
     };
     match outcome {
         Ok(status) => status,

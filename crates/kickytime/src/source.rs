@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cfn::{Diagnostic, Environment, Severity, Source, Stack};
 use model::Model;
 
-use crate::cli::TemplateArguments;
+use crate::cli::{TemplateArguments, TemplateOptions};
 use crate::error::CommandError;
 
 /// The account of the local region: one that AWS never gives out.
@@ -71,6 +71,17 @@ pub(crate) fn load(
         model,
         diagnostics,
     })
+}
+
+/// Reads a template whose errors would make every answer meaningless.
+/// Parameters without a value take that of the file beside the template.
+pub(crate) fn load_sound(options: &TemplateOptions) -> Result<Loaded, CommandError> {
+    let fallback = local_parameters(&options.template)?;
+    let loaded = load(&options.arguments(), &fallback)?;
+    if loaded.has_errors() {
+        return Err(CommandError::Template);
+    }
+    Ok(loaded)
 }
 
 /// The values beside a template that let it run locally: `NAME.local.json`

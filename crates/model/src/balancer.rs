@@ -13,6 +13,8 @@ pub struct LoadBalancer {
     /// `….elb.amazonaws.com`
     pub dns_name: String,
     pub internet_facing: bool,
+    /// Whether it has IPv6 addresses beside IPv4.
+    pub dual_stack: bool,
     pub subnets: Vec<LogicalId>,
     pub security_groups: Vec<LogicalId>,
     /// `routing.http.drop_invalid_header_fields.enabled` and so on.

@@ -1,7 +1,7 @@
 //! The virtual network: VPCs, subnets, gateways, routes, filters, interfaces.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use cfn::Provenance;
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -15,6 +15,8 @@ pub struct Vpc {
     /// `vpc-…`
     pub vpc_id: String,
     pub cidrs: Vec<Ipv4Net>,
+    /// A stand-in where AWS provides the block.
+    pub cidr6: Option<Ipv6Net>,
     /// Whether the resolver at base+2 answers at all.
     pub dns_support: bool,
     /// Whether interfaces get host names; private DNS of endpoints needs both.
@@ -39,6 +41,10 @@ pub struct Subnet {
     pub subnet_id: String,
     pub vpc: LogicalId,
     pub cidr: Ipv4Net,
+    /// A stand-in where the block is cut from one that AWS provides.
+    pub cidr6: Option<Ipv6Net>,
+    /// Whether new interfaces get an IPv6 address without asking.
+    pub assigns_ipv6: bool,
     /// Zone name such as `ap-northeast-2a`, a stand-in where the template asks AWS.
     pub availability_zone: String,
     pub map_public_ip_on_launch: bool,
@@ -302,6 +308,8 @@ pub struct Eni {
     pub subnet: LogicalId,
     /// A stand-in from the subnet's range, the same in every run.
     pub address: Ipv4Addr,
+    /// The IPv6 address, where it has one; those are always public.
+    pub address6: Option<Ipv6Addr>,
     /// Whether AWS gives it a public address or elastic IP.
     pub public: bool,
     /// Empty for interfaces that security groups do not filter (NAT gateways).

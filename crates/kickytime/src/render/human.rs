@@ -7,6 +7,8 @@ use miette::{
 
 use super::Terminal;
 
+pub(crate) mod reach;
+
 /// All diagnostics, one after another, ready to print.
 pub(crate) fn diagnostics(source: &Source, found: &[Diagnostic], terminal: &Terminal) -> String {
     let theme = if terminal.color {

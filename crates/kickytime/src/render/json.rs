@@ -4,6 +4,8 @@ use cfn::{Diagnostic, Severity, Source, Span};
 use model::NotAnalysed;
 use serde_json::{Value, json};
 
+pub(crate) mod reach;
+
 /// The result of `check`.
 pub(crate) fn check(source: &Source, found: &[Diagnostic], not_analysed: &[NotAnalysed]) -> Value {
     json!({

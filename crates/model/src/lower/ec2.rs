@@ -1,5 +1,7 @@
 //! VPC, subnets, gateways, routes, network ACLs, endpoints, flow logs.
 
+use ipnet::Ipv6Net;
+
 use crate::reader::{Lowering, Reader};
 use crate::{
     Destination, FlowLog, InternetGateway, LogicalId, Model, NatGateway, NetworkAcl,
@@ -46,12 +48,31 @@ fn vpcs(lowering: &Lowering<'_>, model: &mut Model) {
         let vpc = Vpc {
             vpc_id: own_id(lowering, &id),
             cidrs: cidr.into_iter().collect(),
+            cidr6: None,
             dns_support: properties.flag("EnableDnsSupport").unwrap_or(true),
             dns_hostnames: properties.flag("EnableDnsHostnames").unwrap_or(false),
             provenance: properties.provenance.clone(),
             id: id.clone(),
         };
         model.vpcs.insert(id, vpc);
+    }
+    for (index, resource) in lowering.resources("AWS::EC2::VPCCidrBlock").enumerate() {
+        let properties = lowering.reader(resource);
+        properties.skip(&["Ipv6CidrBlockNetworkBorderGroup"]);
+        let vpc = properties.reference("VpcId", &["AWS::EC2::VPC"]);
+        let more = properties.parsed("CidrBlock", "not a CIDR block", |text| {
+            text.parse::<ipnet::Ipv4Net>().ok()
+        });
+        let provided = properties.flag("AmazonProvidedIpv6CidrBlock") == Some(true);
+        let Some(vpc) = vpc.and_then(|id| model.vpcs.get_mut(&id)) else {
+            continue;
+        };
+        vpc.cidrs.extend(more);
+        if provided {
+            // What AWS would provide: a /56, here of the documentation range (RFC 3849).
+            let base = (0x2001_0db8_u128 << 96) | (u128::try_from(index).unwrap_or(0) << 72);
+            vpc.cidr6 = Ipv6Net::new(base.into(), 56).ok();
+        }
     }
 }
 
@@ -64,15 +85,24 @@ fn subnets(lowering: &Lowering<'_>, model: &mut Model) {
         let vpc = properties.reference("VpcId", &["AWS::EC2::VPC"]);
         let cidr = properties.parsed("CidrBlock", "not a CIDR block", |text| text.parse().ok());
         let public = properties.flag("MapPublicIpOnLaunch").unwrap_or(false);
+        let assigns_ipv6 = properties
+            .flag("AssignIpv6AddressOnCreation")
+            .unwrap_or(false);
         let (Some(vpc), Some(cidr)) = (vpc, cidr) else {
             continue;
         };
+        let cidr6 = properties.value("Ipv6CidrBlock").and_then(|value| {
+            let literal = value.as_text().and_then(|text| text.parse().ok());
+            literal.or_else(|| nth_block(model.vpcs.get(&vpc)?.cidr6?, index))
+        });
         // Without a zone AWS picks one; alternate, as it tends to.
         let letter = if index % 2 == 0 { 'a' } else { 'b' };
         let subnet = Subnet {
             subnet_id: own_id(lowering, &id),
             vpc,
             cidr,
+            cidr6,
+            assigns_ipv6,
             availability_zone: zone.unwrap_or_else(|| format!("{}{letter}", lowering.stack.region)),
             map_public_ip_on_launch: public,
             provenance: properties.provenance.clone(),
@@ -80,6 +110,13 @@ fn subnets(lowering: &Lowering<'_>, model: &mut Model) {
         };
         model.subnets.insert(id, subnet);
     }
+}
+
+/// The n-th /64 of a VPC's block: a stand-in for the one a function cuts.
+fn nth_block(vpc: Ipv6Net, index: usize) -> Option<Ipv6Net> {
+    let base: u128 = vpc.network().into();
+    let index = u128::try_from(index % 256).ok()?;
+    Ipv6Net::new((base | (index << 64)).into(), 64).ok()
 }
 
 fn internet_gateways(lowering: &Lowering<'_>, model: &mut Model) {

@@ -61,7 +61,7 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
 }
 
 fn load_balancer(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> LoadBalancer {
-    properties.skip(&["Tags", "IpAddressType", "Type"]);
+    properties.skip(&["Tags", "Type"]);
     let attributes = properties.children("LoadBalancerAttributes");
     let subnets = properties.references("Subnets", &["AWS::EC2::Subnet"]);
     LoadBalancer {
@@ -69,6 +69,9 @@ fn load_balancer(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> 
         arn: ref_text(lowering, id),
         name: properties.text("Name").unwrap_or_else(|| id.to_owned()),
         dns_name: attribute_text(lowering, id, "DNSName"),
+        dual_stack: properties
+            .text("IpAddressType")
+            .is_some_and(|kind| kind.starts_with("dualstack")),
         internet_facing: properties.text("Scheme").as_deref() != Some("internal"),
         subnets,
         security_groups: properties.references("SecurityGroups", &["AWS::EC2::SecurityGroup"]),

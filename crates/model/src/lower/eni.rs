@@ -6,7 +6,7 @@
 //! (VPC User Guide, "Subnet CIDR blocks")
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use cfn::{Stack, Symbol};
 use ipnet::Ipv4Net;
@@ -264,6 +264,20 @@ fn addressed(stack: &Stack, model: &Model, mut implied: Vec<Implied>) -> BTreeMa
             continue;
         };
         *next += 1;
+        let dual_stack = match interface.kind {
+            EniKind::LoadBalancer => model
+                .load_balancers
+                .get(&interface.owner)
+                .is_some_and(|balancer| balancer.dual_stack),
+            EniKind::Instance | EniKind::Task => subnet.assigns_ipv6,
+            EniKind::NatGateway | EniKind::Database | EniKind::Endpoint => false,
+        };
+        let host = u128::from(address - first);
+        let address6 = subnet
+            .cidr6
+            .filter(|_| dual_stack)
+            .map(|block| Ipv6Addr::from(u128::from(block.network()) | host));
+        let address = Ipv4Addr::from(address);
         let groups = match (interface.kind, interface.security_groups) {
             (EniKind::NatGateway, _) => Vec::new(),
             (_, groups) if groups.is_empty() => vec![default_group(&subnet.vpc)],
@@ -275,7 +289,8 @@ fn addressed(stack: &Stack, model: &Model, mut implied: Vec<Implied>) -> BTreeMa
             owner: interface.owner,
             kind: interface.kind,
             subnet: interface.subnet,
-            address: Ipv4Addr::from(address),
+            address,
+            address6,
             public: interface.public,
             security_groups: groups,
             id: id.clone(),

@@ -1,0 +1,12 @@
+//! What follows from a template, before any account exists?
+//!
+//! Who can reach whom ([`reach`]). Every answer is a pure function of a
+//! [`model::Model`] and carries its reasons and their places in the template.
+//!
+//! **Invariant:** nothing here reads a file, a clock or the network, and no
+//! code that matches packets is shared with the one that plans a local region:
+//! the kernel there is the check on the reasoning here.
+#![deny(clippy::disallowed_methods)]
+
+pub mod reach;
+pub mod set;

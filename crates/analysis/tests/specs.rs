@@ -1,0 +1,169 @@
+//! Runs the literate specs: each `specs/*.md` is prose for people, templates
+//! and what must be answered about them.
+//!
+//! A block ` ```yaml base ` is the resources later blocks build on; ` ```yaml `
+//! adds resources to the base, and ` ```yaml without=A,B ` first takes some of
+//! it away. A block ` ```assert ` holds one statement a line about the
+//! template above it:
+//!
+//! ```text
+//! reach FROM -> TO[:PORT] accept [TRAFFIC]
+//! reach FROM -> TO[:PORT] forwarded
+//! reach FROM -> TO[:PORT] drop CODE[, CODE]
+//! ```
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use analysis::reach::{Network, Outcome, ask, place, target};
+use model::Model;
+
+#[test]
+fn every_statement_of_the_specs_holds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let (mut wrong, mut statements) = (String::new(), 0);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        statements += run(&name, &text, &mut wrong);
+    }
+    assert!(statements > 0, "no statement was found");
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// Runs one file; what does not hold goes to `wrong`.
+fn run(name: &str, text: &str, wrong: &mut String) -> usize {
+    let (mut base, mut model, mut statements) = (String::new(), None, 0);
+    let mut lines = text.lines().enumerate();
+    while let Some((_, line)) = lines.next() {
+        let Some(info) = line.strip_prefix("```").filter(|info| !info.is_empty()) else {
+            continue;
+        };
+        let block: Vec<(usize, &str)> = lines.by_ref().take_while(|(_, l)| *l != "```").collect();
+        let body = || {
+            block
+                .iter()
+                .map(|(_, l)| format!("{l}\n"))
+                .collect::<String>()
+        };
+        if info == "yaml base" {
+            base = body();
+            model = Some(lower(&base));
+        } else if let Some(rest) = info.strip_prefix("yaml") {
+            let gone = rest.trim().strip_prefix("without=").unwrap_or_default();
+            model = Some(lower(&(without(&base, gone) + &body())));
+        } else if info == "assert" {
+            for (number, statement) in block {
+                let model = model
+                    .as_ref()
+                    .expect("a template before the first statement");
+                statements += 1;
+                if let Err(fault) = holds(model, statement) {
+                    let _ = writeln!(wrong, "{name}:{}: {statement}\n    {fault}", number + 1);
+                }
+            }
+        }
+    }
+    statements
+}
+
+/// The resources of a template without some of them.
+fn without(base: &str, gone: &str) -> String {
+    let gone: BTreeSet<&str> = gone.split(',').collect();
+    let mut kept = String::new();
+    let mut keeps = true;
+    for line in base.lines() {
+        if let Some(key) = line
+            .strip_prefix("  ")
+            .filter(|rest| !rest.starts_with([' ', '#']))
+        {
+            keeps = !gone.contains(key.trim_end_matches(':'));
+        }
+        if keeps {
+            kept += line;
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+fn lower(resources: &str) -> Model {
+    let text = if resources.contains("Resources:") {
+        resources.to_owned()
+    } else {
+        format!("Resources:\n{resources}")
+    };
+    let (template, faults) = cfn::parse("spec.yaml", &text);
+    assert!(
+        faults.iter().all(|fault| !fault.is_error()),
+        "{faults:#?}\n{text}"
+    );
+    let environment = cfn::Environment {
+        account_id: "111122223333".to_owned(),
+        region: "ap-northeast-2".to_owned(),
+        stack_name: "spec".to_owned(),
+        parameters: Default::default(),
+    };
+    let (stack, faults) = cfn::evaluate(&template, &environment);
+    assert!(
+        faults.iter().all(|fault| !fault.is_error()),
+        "{faults:#?}\n{text}"
+    );
+    model::lower(&Arc::new(stack))
+}
+
+fn holds(model: &Model, statement: &str) -> Result<(), String> {
+    let (verb, rest) = statement.split_once(' ').ok_or("no verb")?;
+    match verb {
+        "reach" => reach(model, rest),
+        _ => Err(format!("unknown verb `{verb}`")),
+    }
+}
+
+fn reach(model: &Model, statement: &str) -> Result<(), String> {
+    let (from, rest) = statement.split_once(" -> ").ok_or("no `->`")?;
+    let (to, expected) = rest.split_once(' ').ok_or("no expectation")?;
+    let network = Network::new(model);
+    let from = place(&network, from).map_err(|error| error.to_string())?;
+    let to = target(&network, to).map_err(|error| error.to_string())?;
+    let answer = ask(&network, &from, &to);
+    let found = match answer.outcome {
+        Outcome::Direct => {
+            let verdicts = answer.direct.iter();
+            let flows = verdicts.fold(analysis::set::FlowSet::none(), |all, verdict| {
+                all.union(&verdict.accepted)
+            });
+            let traffic = flows.traffic();
+            if expected == "accept" {
+                return Ok(());
+            }
+            if let Some(sources) = expected.strip_prefix("accept from ") {
+                let found = flows.addresses().to_string();
+                return (found == sources)
+                    .then_some(())
+                    .ok_or(format!("it is from {found}"));
+            }
+            format!("accept {traffic}")
+        }
+        Outcome::Forwarded => "forwarded".to_owned(),
+        Outcome::Blocked => {
+            let verdicts = answer.direct.iter();
+            let codes: BTreeSet<&str> = verdicts
+                .flat_map(|verdict| &verdict.blockers)
+                .map(|blocker| blocker.code.as_str())
+                .collect();
+            let codes: Vec<_> = codes.into_iter().collect();
+            format!("drop {}", codes.join(", "))
+        }
+    };
+    (found == expected)
+        .then_some(())
+        .ok_or(format!("it is `{found}`"))
+}
