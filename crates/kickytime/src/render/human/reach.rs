@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use analysis::reach::{Answer, Blocker, Hop, Matrix, Network, Outcome, Step, Verdict};
+use analysis::reach::{
+    Answer, Blocker, Class, Classes, Hop, Matrix, Network, Outcome, Step, Verdict,
+};
 use analysis::set::FlowSet;
 use cfn::{Provenance, Source};
+use model::EniKind;
 
 /// The answer with its way, or with everything that stands in it.
 pub(crate) fn answer(source: &Source, answer: &Answer<'_>) -> String {
@@ -87,7 +90,7 @@ fn hops(text: &mut String, source: &Source, hops: &[Hop], indent: &str) {
         let words = if hop.text.starts_with(hop.component.as_str()) {
             hop.text.clone()
         } else {
-            format!("{} {}", hop.component, hop.text)
+            format!("{}: {}", hop.component, hop.text)
         };
         let _ = writeln!(
             text,
@@ -103,7 +106,7 @@ fn blockers(text: &mut String, source: &Source, blockers: &[Blocker]) {
         let place = place(source, blocker.provenance.as_ref());
         let _ = writeln!(
             text,
-            "    {code}\n      {component} {}{place}",
+            "    {code}\n      {component}: {}{place}",
             blocker.text
         );
     }
@@ -174,14 +177,16 @@ pub(crate) fn matrix(network: &Network<'_>, matrix: &Matrix) -> String {
 /// Owners of interfaces that no cell leads to.
 fn silent(network: &Network<'_>, matrix: &Matrix) -> Vec<String> {
     let reached: BTreeSet<&str> = matrix.cells.iter().map(|cell| cell.to.as_str()).collect();
-    let classes = analysis::reach::Classes::new(network);
+    let classes = Classes::new(network);
+    let answers = |class: &&Class<'_>| class.representative().kind != EniKind::NatGateway;
     let names: BTreeSet<String> = classes
         .classes
         .iter()
-        .map(analysis::reach::Class::name)
+        .filter(answers)
+        .map(Class::name)
         .collect();
-    names
+    let silent = names
         .into_iter()
-        .filter(|name| !reached.contains(name.as_str()))
-        .collect()
+        .filter(|name| !reached.contains(name.as_str()));
+    silent.collect()
 }
