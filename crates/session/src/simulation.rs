@@ -151,6 +151,18 @@ impl<E: End> Network<E> {
         true
     }
 
+    /// As [`Network::step`], but lets at most so much time pass: programs may have
+    /// something to do before the next thing happens.
+    pub(crate) fn tick(&mut self, most: Duration) {
+        self.collect();
+        let until = self.now + most;
+        if self.next_at().is_some_and(|next| next <= until) {
+            self.step();
+        } else {
+            self.now = until;
+        }
+    }
+
     /// Lets everything happen that happens within the next seconds.
     pub(crate) fn settle(&mut self) {
         let until = self.now + Duration::from_secs(5);

@@ -1,1 +1,463 @@
+use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::channel::ChannelConfig;
+use crate::handshake::{AgentOffer, Extension, SessionKind};
+use crate::simulation::{Dice, FAIR, Network, Weather};
+
+fn offer(agent_version: &str, forwards: bool, extended: bool) -> AgentOffer {
+    let mut properties = BTreeMap::from([("portNumber".to_owned(), "5432".to_owned())]);
+    if forwards {
+        properties.insert("type".to_owned(), "LocalPortForwarding".to_owned());
+    }
+    AgentOffer {
+        agent_version: agent_version.to_owned(),
+        kind: SessionKind::Port,
+        properties,
+        kms_key_id: None,
+        customer_message: String::new(),
+        extension: extended.then_some(Extension {
+            payload_bytes: 8192,
+        }),
+    }
+}
+
+const MUX_AGENT: &str = "3.3.3572.0";
+const BASIC_AGENT: &str = "3.0.196.0";
+
+fn network(offer: AgentOffer, weather: Weather, seed: u64) -> Network<PortSession> {
+    let config = ChannelConfig::default;
+    // an old agent's client has to be old as well, or the two conclude differently
+    let client_version = if offer.agent_version == BASIC_AGENT {
+        "1.1.69.0"
+    } else {
+        "1.2.764.0"
+    };
+    let client = Session::client(client_version, true, config(), [1; 16]);
+    let agent = Session::agent("s-1", offer, config(), [2; 16]);
+    let port = |session| PortSession::new(session, PortConfig::default());
+    Network::new(port(client), port(agent), weather, seed)
+}
+
+/// A network whose session stands.
+fn open_network(offer: AgentOffer) -> Network<PortSession> {
+    let mut network = network(offer, FAIR, 1);
+    network.settle();
+    assert!(matches!(
+        network.client.poll_event(),
+        Some(PortEvent::Opened { .. })
+    ));
+    assert!(matches!(
+        network.agent.poll_event(),
+        Some(PortEvent::Opened { .. })
+    ));
+    network
+}
+
+fn events(session: &mut PortSession) -> Vec<PortEvent> {
+    std::iter::from_fn(|| session.poll_event()).collect()
+}
+
+/// One side of one connection, as a program would use it.
+#[derive(Debug, Default)]
+struct Side {
+    to_write: Vec<u8>,
+    written: usize,
+    /// Writes nothing before it has read so much.
+    waits_for: usize,
+    received: Vec<u8>,
+    finished: bool,
+    /// How the reading ended.
+    ended: Option<Read>,
+}
+
+impl Side {
+    fn new(to_write: Vec<u8>) -> Self {
+        Self {
+            to_write,
+            ..Self::default()
+        }
+    }
+
+    /// Writes and reads a little.
+    fn act(&mut self, session: &mut PortSession, id: StreamId, now: Duration, dice: &mut Dice) {
+        if self.written < self.to_write.len() && self.received.len() >= self.waits_for {
+            let length = usize::try_from(1 + dice.below(5000)).unwrap();
+            let end = self.to_write.len().min(self.written + length);
+            match session.write(id, &self.to_write[self.written..end]) {
+                Written::Taken(taken) => self.written += taken,
+                Written::Closed => self.written = self.to_write.len(),
+            }
+        }
+        if self.written == self.to_write.len()
+            && self.received.len() >= self.waits_for
+            && !self.finished
+        {
+            session.finish(id, now);
+            self.finished = true;
+        }
+        if self.ended.is_none() && dice.below(3) > 0 {
+            match session.read(id, now) {
+                Read::Data(data) => self.received.extend_from_slice(&data),
+                Read::Pending => {}
+                end => self.ended = Some(end),
+            }
+        }
+    }
+}
+
+fn bytes(dice: &mut Dice, length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|_| u8::try_from(dice.below(256)).unwrap())
+        .collect()
+}
+
+fn length_of(dice: &mut Dice) -> usize {
+    match dice.below(4) {
+        0 => 0,
+        1 => usize::try_from(dice.below(100)).unwrap(),
+        _ => usize::try_from(dice.below(60_000)).unwrap(),
+    }
+}
+
+/// Runs connections through a network until all have ended; panics when they do not.
+fn run(
+    network: &mut Network<PortSession>,
+    mut client_sides: Vec<Side>,
+    mut agent_sides: Vec<Side>,
+) -> (Vec<Side>, Vec<Side>) {
+    let mut ids: Vec<StreamId> = Vec::new();
+    let mut accepted: Vec<StreamId> = Vec::new();
+    let mut dice = Dice::new(7);
+    for _ in 0..2_000_000 {
+        let now = network.now;
+        while let Some(event) = network.client.poll_event() {
+            match event {
+                PortEvent::Opened { .. } => {
+                    ids.extend(client_sides.iter().map(|_| network.client.open().unwrap()));
+                }
+                PortEvent::Readable(_) | PortEvent::Writable(_) => {}
+                event => panic!("{event:?}"),
+            }
+        }
+        while let Some(event) = network.agent.poll_event() {
+            match event {
+                PortEvent::Connect(id) => accepted.push(id),
+                PortEvent::Opened { .. } | PortEvent::Readable(_) | PortEvent::Writable(_) => {}
+                event => panic!("{event:?}"),
+            }
+        }
+        for (side, id) in client_sides.iter_mut().zip(&ids) {
+            side.act(&mut network.client, *id, now, &mut dice);
+        }
+        for (side, id) in agent_sides.iter_mut().zip(ids.iter()) {
+            if accepted.contains(id) {
+                side.act(&mut network.agent, *id, now, &mut dice);
+            }
+        }
+        let over = |sides: &[Side]| {
+            sides
+                .iter()
+                .all(|side| side.ended.is_some() && side.finished)
+        };
+        if over(&client_sides) && over(&agent_sides) {
+            return (client_sides, agent_sides);
+        }
+        network.tick(Duration::from_millis(10));
+    }
+    panic!("it takes for ever: {:?}", network.now);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Between ends of ours: every byte once and in order on every connection, whoever
+    /// finishes first, whatever the network does.
+    #[test]
+    fn connections_survive_any_network(
+        seed: u64, count in 1_usize..6, loss in 0_u64..20, duplication in 0_u64..20,
+        jitter_ms in 1_u64..200, cuts in 0_u64..60,
+    ) {
+        let mut dice = Dice::new(seed);
+        let mut sides = || -> Vec<Side> {
+            (0..count).map(|_| { let length = length_of(&mut dice); Side::new(bytes(&mut dice, length)) }).collect()
+        };
+        let (client_sides, agent_sides) = (sides(), sides());
+        let mut network = network(offer(MUX_AGENT, true, true), Weather { loss, duplication, jitter_ms, cuts }, seed);
+        let (client_sides, agent_sides) = run(&mut network, client_sides, agent_sides);
+        for (client, agent) in client_sides.iter().zip(&agent_sides) {
+            prop_assert!(client.received == agent.to_write, "{} of {}", client.received.len(), agent.to_write.len());
+            prop_assert!(agent.received == client.to_write, "{} of {}", agent.received.len(), client.to_write.len());
+            prop_assert_eq!((&client.ended, &agent.ended), (&Some(Read::End), &Some(Read::End)));
+        }
+    }
+
+    /// Towards official ends, that have no half-close: question and answer survive.
+    #[test]
+    fn answers_survive_without_half_close(
+        seed: u64, count in 1_usize..5, loss in 0_u64..10, jitter_ms in 1_u64..100, cuts in 0_u64..30,
+    ) {
+        let mut dice = Dice::new(seed);
+        let mut side = |waits_for| {
+            let length = 1 + length_of(&mut dice);
+            Side { waits_for, ..Side::new(bytes(&mut dice, length)) }
+        };
+        let client_sides: Vec<Side> = (0..count).map(|_| side(0)).collect();
+        let agent_sides: Vec<Side> = client_sides.iter().map(|client| side(client.to_write.len())).collect();
+        let weather = Weather { loss, duplication: 10, jitter_ms, cuts };
+        let mut network = network(offer(MUX_AGENT, true, false), weather, seed);
+        // the answer must come while the client still waits for it
+        network.client.config.linger = Duration::from_mins(10);
+        let (client_sides, agent_sides) = run(&mut network, client_sides, agent_sides);
+        for (client, agent) in client_sides.iter().zip(&agent_sides) {
+            prop_assert!(client.received == agent.to_write);
+            prop_assert!(agent.received == client.to_write);
+        }
+    }
+}
+
+/// What can be read now.
+fn read_now(session: &mut PortSession, id: StreamId, now: Duration) -> (Vec<u8>, Read) {
+    let mut data = Vec::new();
+    loop {
+        match session.read(id, now) {
+            Read::Data(bytes) => data.extend_from_slice(&bytes),
+            other => return (data, other),
+        }
+    }
+}
+
+#[test]
+fn versions_decide_the_mode_alike_on_both_ends() {
+    let modes = |offer: AgentOffer| {
+        let mut network = network(offer, FAIR, 1);
+        network.settle();
+        [&mut network.client, &mut network.agent].map(|end| match end.poll_event() {
+            Some(PortEvent::Opened { mode, .. }) => mode,
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(modes(offer(MUX_AGENT, true, false)), [PortMode::Mux; 2]);
+    assert_eq!(modes(offer(BASIC_AGENT, true, false)), [PortMode::Basic; 2]);
+    assert_eq!(modes(offer(MUX_AGENT, false, false)), [PortMode::Single; 2]);
+}
+
+#[test]
+fn an_agent_says_nothing_before_the_client_does() {
+    let mut network = open_network(offer(MUX_AGENT, true, false));
+    network.settle();
+    assert_eq!(network.agent.poll_transmit(network.now), None);
+    assert!(network.agent.is_drained());
+}
+
+#[test]
+fn a_destination_that_cannot_be_reached_is_told_and_costs_one_connection() {
+    let mut network = open_network(offer(MUX_AGENT, true, false));
+    let (first, second) = (
+        network.client.open().unwrap(),
+        network.client.open().unwrap(),
+    );
+    network.settle();
+    assert_eq!(
+        events(&mut network.agent),
+        [PortEvent::Connect(first), PortEvent::Connect(second)]
+    );
+    network.agent.refuse(first, network.now);
+    network.settle();
+    assert_eq!(
+        events(&mut network.client),
+        [PortEvent::ConnectFailed, PortEvent::Readable(first)]
+    );
+    assert_eq!(network.client.read(first, network.now), Read::End);
+    assert_eq!(network.client.read(second, network.now), Read::Pending);
+}
+
+#[test]
+fn a_stalled_connection_does_not_stall_the_others() {
+    let mut network = open_network(offer(MUX_AGENT, true, true));
+    let (stalled, lively) = (
+        network.client.open().unwrap(),
+        network.client.open().unwrap(),
+    );
+    let mut sent = 0;
+    for _ in 0..20 {
+        if let Written::Taken(taken) = network.client.write(stalled, &[0; 200_000]) {
+            sent += taken;
+        }
+        network.settle();
+    }
+    assert!(sent > 1 << 20, "{sent}");
+    network.client.write(lively, b"hello");
+    network.settle();
+    assert_eq!(
+        read_now(&mut network.agent, lively, network.now).0,
+        b"hello"
+    );
+}
+
+#[test]
+fn a_reader_that_never_reads_stops_the_writer() {
+    let mut network = open_network(offer(MUX_AGENT, true, true));
+    let id = network.client.open().unwrap();
+    let mut sent = 0;
+    for _ in 0..2000 {
+        match network.client.write(id, &[0; 100_000]) {
+            Written::Taken(0) if !network.client.session.can_send() => break,
+            Written::Taken(taken) => sent += taken,
+            Written::Closed => panic!("closed"),
+        }
+        network.step();
+    }
+    assert!(sent < 48 << 20, "{sent} bytes for nobody");
+    let mut received = 0;
+    while received < sent {
+        let (data, end) = read_now(&mut network.agent, id, network.now);
+        assert_eq!(end, Read::Pending);
+        received += data.len();
+        network.step();
+    }
+    assert_eq!(received, sent);
+}
+
+#[test]
+fn basic_sessions_carry_one_connection_after_another() {
+    let mut network = open_network(offer(BASIC_AGENT, true, false));
+    let dialled = |network: &mut Network<PortSession>| match &events(&mut network.agent)[..] {
+        [PortEvent::Connect(id), ..] => *id,
+        other => panic!("{other:?}"),
+    };
+    // the agent dials at once, and its destination may speak first
+    let there = dialled(&mut network);
+    network.agent.write(there, b"220 ready");
+    network.settle();
+    let here = network.client.open().unwrap();
+    assert_eq!(network.client.open(), None, "one at a time");
+    network.client.write(here, b"helo");
+    network.settle();
+    assert_eq!(
+        read_now(&mut network.client, here, network.now).0,
+        b"220 ready"
+    );
+    assert_eq!(
+        read_now(&mut network.agent, there, network.now),
+        (b"helo".to_vec(), Read::Pending)
+    );
+
+    network.client.reset(here);
+    // what is on its way to a connection that has ended is for nobody
+    network.agent.write(there, b"too late");
+    network.settle();
+    assert_eq!(events(&mut network.client).last(), Some(&PortEvent::Free));
+    assert_eq!(
+        read_now(&mut network.agent, there, network.now),
+        (vec![], Read::End)
+    );
+
+    events(&mut network.agent);
+    let here = network.client.open().unwrap();
+    network.client.write(here, b"again");
+    network.settle();
+    let there = dialled(&mut network);
+    assert_eq!(read_now(&mut network.agent, there, network.now).0, b"again");
+    assert_eq!(
+        read_now(&mut network.client, here, network.now),
+        (vec![], Read::Pending)
+    );
+}
+
+#[test]
+fn a_basic_agent_dials_again_after_its_destination_ended() {
+    let mut network = open_network(offer(BASIC_AGENT, true, false));
+    let here = network.client.open().unwrap();
+    let [PortEvent::Connect(there)] = events(&mut network.agent)[..] else {
+        panic!("dials")
+    };
+    network.agent.write(there, b"bye");
+    network.agent.finish(there, network.now);
+    network.settle();
+    assert_eq!(
+        read_now(&mut network.client, here, network.now),
+        (b"bye".to_vec(), Read::Pending)
+    );
+    events(&mut network.agent);
+    network.client.write(here, b"still there?");
+    network.settle();
+    let [PortEvent::Connect(again), PortEvent::Readable(_)] = events(&mut network.agent)[..] else {
+        panic!("dials again")
+    };
+    assert_ne!(again, there);
+    assert_eq!(
+        read_now(&mut network.agent, again, network.now).0,
+        b"still there?"
+    );
+}
+
+#[test]
+fn a_single_stream_ends_its_session() {
+    let mut network = open_network(offer(MUX_AGENT, false, false));
+    let here = network.client.open().unwrap();
+    let [PortEvent::Connect(there)] = events(&mut network.agent)[..] else {
+        panic!("dials")
+    };
+    network.client.write(here, b"SSH-2.0-client");
+    network.agent.write(there, b"SSH-2.0-server");
+    network.settle();
+    assert_eq!(
+        read_now(&mut network.agent, there, network.now).0,
+        b"SSH-2.0-client"
+    );
+    assert_eq!(
+        read_now(&mut network.client, here, network.now).0,
+        b"SSH-2.0-server"
+    );
+    network.client.reset(here);
+    network.settle();
+    assert_eq!(
+        events(&mut network.client).last(),
+        Some(&PortEvent::Terminated)
+    );
+    assert_eq!(
+        events(&mut network.agent).last(),
+        Some(&PortEvent::Terminated)
+    );
+}
+
+#[test]
+fn the_client_ends_the_session_and_knows_that_it_arrived() {
+    let mut network = open_network(offer(MUX_AGENT, true, false));
+    network.client.terminate(network.now);
+    assert!(!network.client.is_drained());
+    network.settle();
+    assert!(network.client.is_drained());
+    assert_eq!(events(&mut network.agent), [PortEvent::Terminated]);
+}
+
+#[test]
+fn a_shell_session_is_no_port_session() {
+    let offer = AgentOffer {
+        kind: SessionKind::StandardStream,
+        ..offer(MUX_AGENT, false, false)
+    };
+    let mut network = network(offer, FAIR, 1);
+    network.settle();
+    let fault = PortFault::WrongKind(SessionKind::StandardStream);
+    assert_eq!(events(&mut network.client), [PortEvent::Failed(fault)]);
+}
+
+#[test]
+fn bytes_that_are_no_smux_end_the_session() {
+    let mut network = open_network(offer(MUX_AGENT, true, false));
+    let now = network.now;
+    network.client.session.send(
+        PayloadType::Output,
+        Bytes::from_static(b"GET / HTTP/1.1"),
+        now,
+    );
+    network.settle();
+    assert!(matches!(
+        events(&mut network.agent)[..],
+        [PortEvent::Failed(PortFault::Mux(_))]
+    ));
+}
