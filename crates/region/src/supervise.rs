@@ -158,8 +158,16 @@ async fn run(
     // something it left behind may hold the pipes open
     while ended.is_none() || output.is_some() || errors.is_some() {
         tokio::select! {
-            Some(line) = next(&mut output) => event(Event::Output { error: false, line }),
-            Some(line) = next(&mut errors) => event(Event::Output { error: true, line }),
+            line = next(&mut output), if output.is_some() => {
+                if let Some(line) = line {
+                    event(Event::Output { error: false, line });
+                }
+            }
+            line = next(&mut errors), if errors.is_some() => {
+                if let Some(line) = line {
+                    event(Event::Output { error: true, line });
+                }
+            }
             end = &mut end, if ended.is_none() => {
                 ended = Some(end);
                 drained.set(Some(tokio::time::sleep(DRAIN)));
