@@ -65,6 +65,8 @@ pub struct ServeOptions {
     pub max_streams: u32,
     /// Most connections at once; further ones wait in the listen queue.
     pub max_connections: usize,
+    /// Longest life of a connection; what is in flight then is finished first.
+    pub max_age: Duration,
     /// How long requests in flight may go on after a stop.
     pub drain_timeout: Duration,
     /// Sees every accepted connection first, to set options of its socket.
@@ -82,6 +84,7 @@ impl Default for ServeOptions {
             max_head_bytes: 64 * 1024,
             max_streams: 128,
             max_connections: 10_000,
+            max_age: Duration::from_secs(3600),
             drain_timeout: Duration::from_secs(10),
             on_accept: None,
         }

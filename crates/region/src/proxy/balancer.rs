@@ -10,6 +10,7 @@
 
 mod access_log;
 mod action;
+mod desync;
 mod exchange;
 mod forward;
 mod health;
@@ -31,13 +32,15 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::blueprint::balancer::{
-    Action, Listener, ListenerProtocol, LoadBalancer, TargetGroupName, WeightedTargetGroup,
+    Action, DesyncMitigation, Listener, ListenerProtocol, LoadBalancer, TargetGroupName,
+    WeightedTargetGroup,
 };
 use crate::proxy::headers::split_host;
 use crate::proxy::pool::{Pool, PoolOptions, UpstreamError};
 use crate::serve::{self, Body, Peer, ServeOptions, Stop};
 use crate::tls::{Authority, AuthorityError, server_config};
 use action::{Own, fixed, page, redirect};
+use desync::Classification;
 use exchange::Exchange;
 use rule::Asked;
 
@@ -129,6 +132,7 @@ impl Node {
         for (index, socket) in sockets.into_iter().enumerate().take(self.0.tls.len()) {
             let options = ServeOptions {
                 idle_timeout: self.0.balancer.attributes.idle_timeout,
+                max_age: self.0.balancer.attributes.client_keep_alive,
                 ..ServeOptions::default()
             };
             let node = self.clone();
@@ -178,6 +182,14 @@ impl Node {
         if parts.method == Method::TRACE {
             return exchange.answer(page(StatusCode::METHOD_NOT_ALLOWED));
         }
+        let class = desync::classify(&parts);
+        exchange.entry.classification = class.logged();
+        let mode = self.0.balancer.attributes.desync_mitigation;
+        if mode == DesyncMitigation::Strictest && class != Classification::Compliant {
+            return exchange.answer(page(StatusCode::BAD_REQUEST));
+        }
+        exchange.closes =
+            mode == DesyncMitigation::Defensive && matches!(class, Classification::Ambiguous(_));
         let asked = Asked {
             parts: &parts,
             authority: &authority,
@@ -238,6 +250,9 @@ impl Node {
             Ok(response) => exchange.pass_on(response, chosen),
             Err(UpstreamError::ConnectTimeout { .. } | UpstreamError::ResponseTimeout { .. }) => {
                 exchange.answer(page(StatusCode::GATEWAY_TIMEOUT))
+            }
+            Err(UpstreamError::RequestTimeout { .. }) => {
+                exchange.answer(page(StatusCode::REQUEST_TIMEOUT))
             }
             Err(UpstreamError::RequestBody(_)) => exchange.answer(page(StatusCode::BAD_REQUEST)),
             Err(_) => exchange.answer(page(StatusCode::BAD_GATEWAY)),

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 
 use crate::blueprint::distribution::{CacheBehavior, Distribution, ViewerProtocol};
 use crate::dns::Resolver;
-use crate::proxy::headers::{remove_hop_by_hop, split_host};
+use crate::proxy::headers::{join_cookies, remove_hop_by_hop, split_host};
 use crate::serve::{self, Body, BodyError, Peer, ServeOptions, Stop, empty};
 use crate::tls::{Authority, AuthorityError, server_config};
 use answer::{Source, Visit};
@@ -156,6 +156,7 @@ impl Edge {
             parts.headers.insert(header::HOST, host);
         }
         remove_hop_by_hop(&mut parts.headers);
+        join_cookies(&mut parts.headers);
         parts.headers.remove(header::EXPECT);
         let asked = Asked {
             behavior,

@@ -119,6 +119,12 @@ pub enum UpstreamError {
         /// The limit.
         limit: Duration,
     },
+    /// The sender of the request fell silent in its body.
+    #[error("nothing of the request body came for {limit:?}")]
+    RequestTimeout {
+        /// The limit.
+        limit: Duration,
+    },
     /// The sender of the request broke off in its body.
     #[error("request body broke off")]
     RequestBody(#[source] hyper::Error),
@@ -221,6 +227,7 @@ impl Pool {
         let limit = self.0.options.silence_timeout;
         let activity = Activity::now();
         let request = if request.body().is_end_stream() {
+            activity.done();
             request
         } else {
             request.map(|body| ToUpstream::wrap(body, activity.clone()))
@@ -230,7 +237,12 @@ impl Pool {
             response = sent => response,
             () = activity.silent_for(limit) => {
                 let address = endpoint.address;
-                return Err((UpstreamError::ResponseTimeout { address, limit }, None));
+                let error = if activity.is_done() {
+                    UpstreamError::ResponseTimeout { address, limit }
+                } else {
+                    UpstreamError::RequestTimeout { limit }
+                };
+                return Err((error, None));
             }
         };
         match response {

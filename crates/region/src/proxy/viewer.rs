@@ -183,6 +183,7 @@ fn failed(name: &str, error: &UpstreamError) -> Response<Body> {
         UpstreamError::ConnectTimeout { .. } | UpstreamError::ResponseTimeout { .. } => {
             StatusCode::GATEWAY_TIMEOUT
         }
+        UpstreamError::RequestTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
         UpstreamError::RequestBody(_) => StatusCode::BAD_REQUEST,
         _ => StatusCode::BAD_GATEWAY,
     };

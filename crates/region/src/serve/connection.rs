@@ -80,6 +80,7 @@ async fn speak_http1<S, H, F>(
     tokio::select! {
         _ended = connection.as_mut() => return,
         () = stop.stopped() => connection.as_mut().graceful_shutdown(),
+        () = tokio::time::sleep(options.max_age) => connection.as_mut().graceful_shutdown(),
     }
     let _ended = connection.await;
 }
@@ -107,6 +108,7 @@ async fn speak_http2<S, H, F>(
         _ended = connection.as_mut() => return,
         () = activity.idle_for(options.idle_timeout) => connection.as_mut().graceful_shutdown(),
         () = stop.stopped() => connection.as_mut().graceful_shutdown(),
+        () = tokio::time::sleep(options.max_age) => connection.as_mut().graceful_shutdown(),
     }
     let _ended = connection.await;
 }

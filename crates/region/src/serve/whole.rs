@@ -1,6 +1,7 @@
 //! Handlers that want a request with its whole body in hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
@@ -8,6 +9,9 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Incoming};
 
 use super::{Body, BodyError, full};
+
+/// Longest time a whole body may take to arrive.
+const WHOLE_BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a body could not be read whole.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +22,21 @@ pub enum WholeBodyError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The sender took too long.
+    #[error("body did not arrive within {WHOLE_BODY_TIMEOUT:?}")]
+    TooSlow,
     /// The sender broke off.
     #[error("body broke off")]
     BrokeOff(#[source] BodyError),
 }
 
 /// Reads a whole body of at most `limit` bytes.
-pub async fn collect(mut body: Body, limit: usize) -> Result<Bytes, WholeBodyError> {
+pub async fn collect(body: Body, limit: usize) -> Result<Bytes, WholeBodyError> {
+    let reading = tokio::time::timeout(WHOLE_BODY_TIMEOUT, read(body, limit));
+    reading.await.unwrap_or(Err(WholeBodyError::TooSlow))
+}
+
+async fn read(mut body: Body, limit: usize) -> Result<Bytes, WholeBodyError> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(WholeBodyError::BrokeOff)?;
@@ -45,8 +57,8 @@ pub async fn collect(mut body: Body, limit: usize) -> Result<Bytes, WholeBodyErr
 
 /// Turns a whole-body handler into one for [`super::serve`].
 ///
-/// A body larger than `limit` is answered with 413 and one that broke off with
-/// 400, without calling the handler.
+/// A body larger than `limit` is answered with 413, one that takes more than a
+/// minute with 408 and one that broke off with 400, without calling the handler.
 pub fn whole_body<H, F>(
     limit: usize,
     handler: H,
@@ -68,6 +80,7 @@ where
             match collect(body, limit).await {
                 Ok(bytes) => handler(Request::from_parts(parts, bytes)).await.map(full),
                 Err(WholeBodyError::TooLarge { .. }) => refused(StatusCode::PAYLOAD_TOO_LARGE),
+                Err(WholeBodyError::TooSlow) => refused(StatusCode::REQUEST_TIMEOUT),
                 Err(WholeBodyError::BrokeOff(_)) => refused(StatusCode::BAD_REQUEST),
             }
         })

@@ -62,6 +62,8 @@ pub struct AccessLogEntry {
     pub action: Option<&'static str>,
     /// Of a redirect.
     pub redirect_url: Option<String>,
+    /// What desync mitigation thought of it, and why, unless compliant.
+    pub classification: Option<(&'static str, &'static str)>,
 }
 
 impl fmt::Display for AccessLogEntry {
@@ -120,7 +122,12 @@ impl fmt::Display for AccessLogEntry {
             quoted(self.redirect_url.as_deref().unwrap_or("-"))
         )?;
         write!(out, "\"{}\" ", dash(self.target.as_ref()))?;
-        write!(out, "\"{}\" \"-\" \"-\"", dash(self.target_status.as_ref()))
+        let (class, reason) = self.classification.unwrap_or(("-", "-"));
+        write!(
+            out,
+            "\"{}\" \"{class}\" \"{reason}\"",
+            dash(self.target_status.as_ref())
+        )
     }
 }
 
@@ -185,7 +192,8 @@ mod tests {
             created: UNIX_EPOCH,
             action: Some("forward"),
             redirect_url: None,
+            classification: Some(("Acceptable", "NonCompliantHeader")),
         };
-        insta::assert_snapshot!(entry, @r#"h2 2023-11-14T22:13:20.123000Z app/kickytime/0123456789abcdef 203.0.113.9:4711 10.0.10.5:8080 0.000 0.012 -1 200 200 0 17 "GET https://kickytime.example:443/api/matches HTTP/2.0" "x\x22 y\x0D\x0Az" TLS_AES_128_GCM_SHA256 TLSv1.3 arn:aws:tg "Root=1-65" "kickytime.example" "-" 10 1970-01-01T00:00:00.000000Z "forward" "-" "-" "10.0.10.5:8080" "200" "-" "-""#);
+        insta::assert_snapshot!(entry, @r#"h2 2023-11-14T22:13:20.123000Z app/kickytime/0123456789abcdef 203.0.113.9:4711 10.0.10.5:8080 0.000 0.012 -1 200 200 0 17 "GET https://kickytime.example:443/api/matches HTTP/2.0" "x\x22 y\x0D\x0Az" TLS_AES_128_GCM_SHA256 TLSv1.3 arn:aws:tg "Root=1-65" "kickytime.example" "-" 10 1970-01-01T00:00:00.000000Z "forward" "-" "-" "10.0.10.5:8080" "200" "Acceptable" "NonCompliantHeader""#);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
+use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -22,6 +23,8 @@ pub(super) struct Exchange {
     begun: Instant,
     sent_on: Option<Instant>,
     answered: bool,
+    /// The client's connection is not to be used again.
+    pub(super) closes: bool,
 }
 
 const CLIENT_GONE: u16 = 460;
@@ -77,6 +80,7 @@ impl Exchange {
             created,
             action: None,
             redirect_url: None,
+            classification: None,
         };
         Self {
             entry,
@@ -85,6 +89,7 @@ impl Exchange {
             begun: Instant::now(),
             sent_on: None,
             answered: false,
+            closes: false,
         }
     }
 
@@ -115,11 +120,16 @@ impl Exchange {
         self.finish(response, Some(chosen))
     }
 
-    fn finish(mut self, response: Response<Body>, chosen: Option<Chosen>) -> Response<Body> {
+    fn finish(mut self, mut response: Response<Body>, chosen: Option<Chosen>) -> Response<Body> {
         self.answered = true;
         self.entry.status = response.status().as_u16();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return response;
+        }
+        if self.closes && self.entry.kind != "h2" {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| {
             measured(body, move |bytes, _| {

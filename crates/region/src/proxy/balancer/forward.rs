@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use super::action::Own;
 use super::trace;
 use crate::blueprint::balancer::{Attributes, ForwardedFor};
-use crate::proxy::headers::{append_to_list, remove_hop_by_hop, upgrade};
+use crate::proxy::headers::{append_to_list, join_cookies, remove_hop_by_hop, split_host, upgrade};
 use crate::proxy::pool::{Endpoint, Pool, UpstreamError};
 use crate::serve::{Body, Peer};
 
@@ -38,7 +38,9 @@ pub(super) fn prepare(
     }
     remove_hop_by_hop(headers);
     headers.remove(header::EXPECT);
-    let host = HeaderValue::from_str(authority).map_err(|_| StatusCode::BAD_REQUEST)?;
+    join_cookies(headers);
+    let host = host(authority, own.port, attributes.preserve_host_header);
+    let host = HeaderValue::from_str(&host).map_err(|_| StatusCode::BAD_REQUEST)?;
     headers.insert(header::HOST, host);
     forwarded_for(headers, peer.address, attributes)?;
     let proto = if own.secure { "https" } else { "http" };
@@ -51,6 +53,16 @@ pub(super) fn prepare(
         }
     }
     Ok(trace_id)
+}
+
+/// The host a target is told: without a port on the ports everybody knows, with
+/// one elsewhere, unless it is to stay as the client sent it.
+fn host(authority: &str, port: u16, preserve: bool) -> String {
+    match split_host(authority) {
+        (host, _) if !preserve && matches!(port, 80 | 443) => host.to_owned(),
+        (host, None) if !preserve => format!("{host}:{port}"),
+        _ => authority.to_owned(),
+    }
 }
 
 fn forwarded_for(
@@ -151,4 +163,20 @@ async fn join(client: OnUpgrade, target: OnUpgrade) {
     // either side may leave when it likes
     let _ended =
         tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(target)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_in_the_host_field_is_that_of_an_uncommon_listener() {
+        let told = |authority, port| host(authority, port, false);
+        assert_eq!(told("a.example:443", 443), "a.example");
+        assert_eq!(told("a.example:8443", 443), "a.example");
+        assert_eq!(told("a.example", 8443), "a.example:8443");
+        assert_eq!(told("a.example:8443", 8443), "a.example:8443");
+        assert_eq!(told("[::1]", 80), "[::1]");
+        assert_eq!(host("a.example:1", 80, true), "a.example:1");
+    }
 }

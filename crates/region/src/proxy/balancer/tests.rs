@@ -41,7 +41,7 @@ async fn echo(request: Request<Incoming>) -> Response<Body> {
 #[tokio::test]
 async fn a_target_sees_where_a_request_came_from() {
     let bed = Bed::start(serve_target(echo).await, |_| {}).await;
-    let response = bed.plain("POST /api/matches?a=b HTTP/1.1\r\nhost: Kickytime.Example:80\r\nx-forwarded-for: 192.0.2.1\r\nx-amzn-trace-id: Root=1-1-1\r\nconnection: close, x-hop\r\nx-hop: 1\r\nkeep-alive: 5\r\nx_odd: 1\r\nte: trailers\r\ncontent-length: 4\r\n\r\nbody").await;
+    let response = bed.plain("POST /api/matches?a=b HTTP/1.1\r\nhost: Kickytime.Example\r\ncookie: a=b\r\ncookie: c=d\r\nx-forwarded-for: 192.0.2.1\r\nx-amzn-trace-id: Root=1-1-1\r\nconnection: close, x-hop\r\nx-hop: 1\r\nkeep-alive: 5\r\nx_odd: 1\r\nte: trailers\r\ncontent-length: 4\r\n\r\nbody").await;
     assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     let (_, arrived) = response.split_once("\r\n\r\n").unwrap();
     let arrived = arrived.replace(&bed.port().to_string(), "PORT");
@@ -49,7 +49,8 @@ async fn a_target_sees_where_a_request_came_from() {
     insta::assert_snapshot!(arrived, @r"
     POST /api/matches?a=b HTTP/1.1
     content-length: 4
-    host: Kickytime.Example:80
+    cookie: a=b; c=d
+    host: Kickytime.Example:PORT
     x-amzn-trace-id: Self=1-*;Root=1-1-1
     x-forwarded-for: 192.0.2.1, 127.0.0.1
     x-forwarded-port: PORT
@@ -198,7 +199,7 @@ async fn http2_over_tls_in_front_http1_behind() {
     let (status, body) = bed.http2("/api/matches", "kickytime.example").await;
     assert_eq!(status, 200);
     assert!(body.starts_with("GET /api/matches HTTP/1.1\n"), "{body}");
-    assert!(body.contains("host: kickytime.example\n"), "{body}");
+    assert!(body.contains("host: kickytime.example:"), "{body}");
     assert!(body.contains("x-forwarded-proto: https"), "{body}");
     let entry = bed.log().remove(0);
     assert_eq!((entry.kind, entry.tls_protocol), ("h2", Some("TLSv1.3")));
@@ -334,4 +335,130 @@ async fn weights_are_shares() {
         firsts += usize::from(bed.plain(&get("/shared", "")).await.ends_with("first"));
     }
     assert_eq!(firsts, 6);
+}
+
+/// What a target gets when bytes that servers read differently are sent on one connection.
+async fn smuggled(mode: DesyncMitigation, request: &str) -> (String, usize) {
+    let requests = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let there = Arc::clone(&requests);
+    let target = serve_target(move |request: Request<Incoming>| {
+        there.fetch_add(
+            usize::from(request.uri().path() != "/health"),
+            Ordering::Relaxed,
+        );
+        echo(request)
+    })
+    .await;
+    let bed = Bed::start(target, |balancer| {
+        balancer.attributes.desync_mitigation = mode;
+        balancer.attributes.idle_timeout = Duration::from_millis(500);
+    })
+    .await;
+    let mut stream = TcpStream::connect(bed.address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _reset = stream.read_to_end(&mut answer).await;
+    (
+        String::from_utf8(answer).unwrap(),
+        requests.load(Ordering::Relaxed),
+    )
+}
+
+#[tokio::test]
+async fn no_second_request_is_smuggled_to_a_target() {
+    let head = "POST /api/matches HTTP/1.1\r\nhost: a\r\n";
+    let hidden = "0\r\n\r\nGET /api/matches/hidden HTTP/1.1\r\nx: y";
+    let both = format!(
+        "{head}content-length: {}\r\ntransfer-encoding: chunked\r\n\r\n{hidden}",
+        hidden.len()
+    );
+    let (answer, requests) = smuggled(DesyncMitigation::Defensive, &both).await;
+    assert_eq!(
+        requests, 1,
+        "the length is taken out, the rest is no request: {answer}"
+    );
+    assert!(
+        !answer.contains("content-length: 49\n") && !answer.contains("/hidden"),
+        "{answer}"
+    );
+    for framing in [
+        "content-length: 3\r\ncontent-length: 4",
+        "content-length: +3",
+        "content-length : 3",
+        "transfer-encoding: xchunked",
+        "transfer-encoding : chunked",
+        "transfer-encoding: chunked, identity",
+    ] {
+        let (answer, requests) = smuggled(
+            DesyncMitigation::Monitor,
+            &format!("{head}{framing}\r\n\r\nabcd"),
+        )
+        .await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && requests == 0,
+            "{framing}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn ambiguous_requests_end_their_connection_or_are_refused() {
+    let twice = "GET /api/matches HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc".repeat(2);
+    let seen = async |mode| {
+        let (answer, requests) = smuggled(mode, &twice).await;
+        (
+            answer.matches("HTTP/1.1 200 ").count(),
+            answer.matches("HTTP/1.1 400 ").count(),
+            requests,
+        )
+    };
+    assert_eq!(seen(DesyncMitigation::Monitor).await, (2, 0, 2));
+    assert_eq!(seen(DesyncMitigation::Defensive).await, (1, 0, 1));
+    let (ok, refused, requests) = seen(DesyncMitigation::Strictest).await;
+    assert!(
+        ok == 0 && refused >= 1 && requests == 0,
+        "{ok} {refused} {requests}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_silent_in_its_body_gets_408_not_504() {
+    let bed = Bed::start(serve_target(echo).await, |balancer| {
+        balancer.attributes.idle_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let half = "POST /api/matches HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf";
+    let answer = bed.plain(half).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn answers_without_bodies_keep_their_length_fields() {
+    let target = serve_target(async |request: Request<Incoming>| {
+        let mut response = Response::new(serve::empty());
+        if request.headers().contains_key("if-none-match") {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
+        response.headers_mut().insert("content-length", 7.into());
+        response
+    })
+    .await;
+    let bed = Bed::start(target, |_| {}).await;
+    let head = bed
+        .plain(&get("/api/matches", "").replace("GET", "HEAD"))
+        .await;
+    assert!(
+        head.starts_with("HTTP/1.1 200 ") && head.contains("content-length: 7\r\n"),
+        "{head}"
+    );
+    let known = bed
+        .plain(&get("/api/matches", "if-none-match: x\r\n"))
+        .await;
+    assert!(
+        known.starts_with("HTTP/1.1 304 ") && known.ends_with("\r\n\r\n"),
+        "{known}"
+    );
 }

@@ -119,6 +119,10 @@ impl Visit {
                 StatusCode::GATEWAY_TIMEOUT,
                 "CloudFront attempted to connect to the origin, but it did not answer in time.",
             ),
+            OriginError::Upstream(UpstreamError::RequestTimeout { .. }) => (
+                StatusCode::REQUEST_TIMEOUT,
+                "The request did not arrive in time.",
+            ),
             OriginError::Upstream(UpstreamError::RequestBody(_)) => {
                 (StatusCode::BAD_REQUEST, "The request broke off.")
             }

@@ -1,7 +1,7 @@
 //! Bodies on their way to and from an upstream, watched for silence.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,23 +12,44 @@ use tokio::time::{Instant, Sleep};
 
 use crate::serve::{Body, BodyError};
 
-/// When an exchange last moved.
+/// When an exchange last moved, and whether all of the request is out.
 #[derive(Debug, Clone)]
-pub(super) struct Activity(Arc<Mutex<Instant>>);
+pub(super) struct Activity(Arc<Mutex<Moved>>);
+
+#[derive(Debug)]
+struct Moved {
+    last: Instant,
+    done: bool,
+}
 
 impl Activity {
     pub(super) fn now() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+        Self(Arc::new(Mutex::new(Moved {
+            last: Instant::now(),
+            done: false,
+        })))
+    }
+
+    pub(super) fn done(&self) {
+        self.lock().done = true;
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.lock().done
     }
 
     fn touch(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.lock().last = Instant::now();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Moved> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns when nothing has moved for `limit`.
     pub(super) async fn silent_for(&self, limit: Duration) {
         loop {
-            let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = self.lock().last;
             if last.elapsed() >= limit {
                 return;
             }
@@ -59,6 +80,9 @@ impl HttpBody for ToUpstream {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         self.activity.touch();
+        if frame.is_none() || self.inner.is_end_stream() {
+            self.activity.done();
+        }
         Poll::Ready(frame)
     }
 
