@@ -15,7 +15,7 @@ use crate::credentials::{self, Credentials, SessionOf};
 use crate::gate;
 use crate::identity::{Caller, Directory};
 use crate::seed::Seed;
-use crate::service::cognito::{self, Cognito, Message};
+use crate::service::cognito::{Cognito, Message, Place};
 use crate::service::kms::MaterialError;
 use crate::service::kms::keyring::Keyring;
 use crate::service::logs::{LogEvent, Logs};
@@ -131,7 +131,11 @@ impl Emulator {
         let audit = Audit::open(store.clone(), keys.clone())?;
         let secrets = SecretsManager::open(store.clone(), keys.clone(), &seed.secrets, now)?;
         let logs = Logs::open(store.clone(), keys.clone(), &seed.log_groups, now)?;
-        let cognito = Cognito::open(store.clone(), keys.clone(), &seed.user_pools, now)?;
+        let place = Place {
+            region: &seed.region,
+            dns_suffix: seed.dns_suffix(),
+        };
+        let cognito = Cognito::open(&store, &keys, &seed.user_pools, &place, now)?;
         let s3 = S3::open(store, keys.clone(), &seed.buckets)?;
         Ok(Self {
             seed,
@@ -259,14 +263,6 @@ impl Emulator {
             .failure()
             .map(|why| format!("audit trail not written: {why}"));
         self.logs.notices().into_iter().chain(audit).collect()
-    }
-
-    /// Puts everything that is only in memory on disk.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub fn flush(&self) -> Result<(), VaultError> {
-        cognito::flush(&self.cognito)
     }
 
     /// A call by an AWS service inside the region.

@@ -64,7 +64,7 @@ fn reading_needs_the_secret_and_its_key() {
     let mut without_decrypt = seed();
     without_decrypt.roles[0].policies = vec![policy(
         "OnlyTheSecret",
-        json!([{ "Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*" }]),
+        &json!([{ "Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*" }]),
     )];
     let account = Account::with(without_decrypt);
     let (code, message) =

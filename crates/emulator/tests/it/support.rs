@@ -46,7 +46,7 @@ pub(crate) fn document(value: &Value) -> PolicyDocument {
     PolicyDocument::parse(value).unwrap()
 }
 
-pub(crate) fn policy(name: &str, statements: Value) -> Named {
+pub(crate) fn policy(name: &str, statements: &Value) -> Named {
     Named::new(
         name,
         document(&json!({ "Version": "2012-10-17", "Statement": statements })),
@@ -59,7 +59,7 @@ fn trust(service: &str) -> PolicyDocument {
     }] }))
 }
 
-fn role(name: &str, service: &str, statements: Value) -> RoleSeed {
+fn role(name: &str, service: &str, statements: &Value) -> RoleSeed {
     RoleSeed {
         name: name.to_owned(),
         arn: format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
@@ -91,7 +91,7 @@ pub(crate) fn seed() -> Seed {
         arn: format!("arn:aws:iam::{ACCOUNT}:user/operator"),
         policies: vec![policy(
             "Admin",
-            json!([{ "Effect": "Allow", "Action": "*", "Resource": "*" }]),
+            &json!([{ "Effect": "Allow", "Action": "*", "Resource": "*" }]),
         )],
         boundary: None,
         tags: Tags::new(),
@@ -99,7 +99,7 @@ pub(crate) fn seed() -> Seed {
     seed.roles.push(role(
         "UsersTaskRole",
         "ecs-tasks.amazonaws.com",
-        json!([
+        &json!([
             { "Sid": "ReadDbSecret", "Effect": "Allow",
               "Action": "secretsmanager:GetSecretValue", "Resource": SECRET_ARN },
             { "Sid": "DecryptViaSecretsManager", "Effect": "Allow", "Action": "kms:Decrypt",
@@ -110,7 +110,7 @@ pub(crate) fn seed() -> Seed {
     seed.roles.push(role(
         "LogRole",
         "ec2.amazonaws.com",
-        json!([{ "Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        &json!([{ "Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
                  "Resource": format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/kickytime/users:*") }]),
     ));
     seed.keys.push(KeySeed {
@@ -158,6 +158,49 @@ pub(crate) fn seed() -> Seed {
         });
     }
     seed
+}
+
+/// The same with a user pool, whose key and passwords take a moment to make.
+pub(crate) fn seed_with_pool() -> Seed {
+    let mut seed = seed();
+    seed.user_pools.push(pool());
+    seed
+}
+
+pub(crate) const POOL_ID: &str = "ap-northeast-2_KickyTime";
+pub(crate) const CLIENT_ID: &str = "1example23456789";
+pub(crate) const CALLBACK: &str = "http://localhost:8000/callback";
+pub(crate) const PASSWORD: &str = "Adm1n-password!";
+
+fn pool() -> UserPoolSeed {
+    UserPoolSeed {
+        id: POOL_ID.into(),
+        name: "kickytime".into(),
+        arn: format!("arn:aws:cognito-idp:{REGION}:{ACCOUNT}:userpool/{POOL_ID}"),
+        domain: Some("kickytime".into()),
+        clients: vec![PoolClientSeed {
+            id: CLIENT_ID.into(),
+            name: "web".into(),
+            callback_urls: vec![CALLBACK.into()],
+            logout_urls: vec!["http://localhost:8000/".into()],
+            scopes: ["openid", "email", "profile"].map(str::to_owned).into(),
+            auth_flows: vec![AuthFlow::UserPassword],
+            validity: TokenValidity::default(),
+        }],
+        groups: vec![GroupSeed {
+            name: "admin".into(),
+            description: "match admins".into(),
+        }],
+        users: vec![PoolUserSeed {
+            email: "Admin@kickytime.example".into(),
+            password: PASSWORD.into(),
+            nickname: "관리자".into(),
+            groups: vec!["admin".into()],
+        }],
+        password_policy: PasswordPolicy::default(),
+        self_sign_up: true,
+        tags: tags(),
+    }
 }
 
 impl Account {
