@@ -11,7 +11,7 @@
 //!   ("Network ACL basics");
 //! - resolver, instance and task metadata and time are subject to neither.
 //!
-//! Three tables come out: [`vpc`] for the router, [`internet_gateway`] for the
+//! Three tables come out: [`vpc()`] for the router, [`internet_gateway`] for the
 //! internet's side of it, [`nat_gateway`] for each NAT gateway. Only IPv4 is
 //! spoken of, because IPv6 is off in every namespace of the region: a rule on
 //! an IPv6 range has nothing to match and is left out before this point.
