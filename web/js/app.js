@@ -5,7 +5,7 @@ import { h, icon, replace } from './dom.js';
 import { language, setLanguage, t, onLanguage } from './language.js';
 import * as session from './session.js';
 import * as store from './store.js';
-import { alert } from './notice.js';
+import { alert, clear } from './notice.js';
 import { explain } from './problem.js';
 import { welcome } from './views/welcome.js';
 import { matches } from './views/matches.js';
@@ -52,6 +52,7 @@ function draw({ focus = false } = {}) {
 }
 
 export function go(path) {
+  clear();
   if (path !== location.pathname) history.pushState(null, '', path);
   draw({ focus: true });
 }
@@ -123,6 +124,7 @@ async function start() {
 addEventListener('popstate', () => draw({ focus: true }));
 onLanguage(() => {
   const id = document.activeElement?.id;
+  clear();
   draw();
   if (id) document.getElementById(id)?.focus();
 });

@@ -1,6 +1,6 @@
 // How are elements made? One function, and the icons.
 
-const NUMBERS_AS_PROPERTY = new Set(['disabled', 'hidden', 'value', 'checked', 'open', 'required']);
+const PROPERTIES = new Set(['disabled', 'hidden', 'value', 'checked', 'open', 'required']);
 
 // h('button', { class: 'x', onclick: f }, 'text'): children that are null,
 // undefined or false are left out; text never becomes markup.
@@ -9,7 +9,7 @@ export function h(tag, properties = {}, ...children) {
   for (const [name, value] of Object.entries(properties)) {
     if (value === null || value === undefined) continue;
     if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
-    else if (NUMBERS_AS_PROPERTY.has(name)) element[name] = value;
+    else if (PROPERTIES.has(name)) element[name] = value;
     else element.setAttribute(name, value);
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
@@ -24,9 +24,9 @@ const PATHS = {
   ball: ['M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z', 'M12 8.2l3.6 2.6-1.4 4.2H9.8l-1.4-4.2z', 'M12 3v5.2M20.6 9.3l-5 1.5M17.3 19.3l-3.1-4.3M6.7 19.3l3.1-4.3M3.4 9.3l5 1.5'],
   matches: ['M4 6.5h16v13H4z', 'M4 10.5h16M8.5 4v4M15.5 4v4'],
   mine: ['M5 12.5l4.5 4.5L19 7.5'],
-  profile: ['M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8z', 'M4.5 20c.8-3.6 3.8-5.5 7.5-5.5s6.700 1.900 7.500 5.500'],
+  profile: ['M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8z', 'M4.5 20c.8-3.6 3.8-5.5 7.5-5.5s6.7 1.9 7.5 5.5'],
   manage: ['M4 7h9M17 7h3M4 17h3M11 17h9', 'M15 5a2 2 0 1 0 0 4 2 2 0 0 0 0-4zM9 15a2 2 0 1 0 0 4 2 2 0 0 0 0-4z'],
-  place: ['M12 21s6.500-5.700 6.500-11A6.500 6.500 0 0 0 5.500 10c0 5.300 6.500 11 6.500 11z', 'M12 12.300a2.300 2.300 0 1 0 0-4.600 2.300 2.300 0 0 0 0 4.600z'],
+  place: ['M12 21s6.5-5.7 6.5-11a6.5 6.5 0 0 0-13 0c0 5.3 6.5 11 6.5 11z', 'M12 12.3a2.3 2.3 0 1 0 0-4.6 2.3 2.3 0 0 0 0 4.6z'],
 };
 
 export function icon(name) {

@@ -13,10 +13,10 @@ const POLL_MS = 10_000;
 // until the returned function is called.
 export function follow(on) {
   const stop = new AbortController();
+  let connected = false;
   const poll = setInterval(() => {
     if (!connected && !document.hidden) on.resync();
   }, POLL_MS);
-  let connected = false;
   const connection = (now) => {
     if (now !== connected) on.connected(connected = now);
   };

@@ -17,3 +17,8 @@ function show(region, kind, text) {
 
 export const say = (text) => show('notices', 'good', text);
 export const alert = (text) => show('alerts', 'bad', text);
+
+// What was said belongs to a page that is left or a language that was changed.
+export function clear() {
+  for (const region of ['notices', 'alerts']) document.getElementById(region).replaceChildren();
+}

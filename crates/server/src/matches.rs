@@ -93,7 +93,7 @@ pub enum MatchStatus {
 
 impl MatchStatus {
     /// The status that follows from what is stored and the time.
-    /// [`list::STATUS_SQL`] says the same in SQL.
+    /// The filter of [`list`] says the same in SQL.
     #[must_use]
     pub fn of(
         canceled: bool,

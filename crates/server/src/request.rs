@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::{BoxError, Router};
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
@@ -171,9 +171,6 @@ fn method_label(method: &Method) -> &'static str {
         _ => "OTHER",
     }
 }
-
-/// What a streamed body may fail with.
-pub type BodyError = BoxError;
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,7 @@ use crate::{korea, page};
 /// write and telling us.
 const OLDEST: Duration = Duration::from_secs(3);
 
+/// [`MatchStatus::of`] in SQL.
 macro_rules! status_sql {
     () => {
         "CASE WHEN canceled_at IS NOT NULL THEN 'CANCELED'
@@ -39,9 +40,6 @@ macro_rules! status_sql {
               ELSE 'OPEN' END"
     };
 }
-
-/// [`MatchStatus::of`] in SQL.
-pub const STATUS_SQL: &str = status_sql!();
 
 #[derive(Deserialize, Default)]
 pub struct Filter {

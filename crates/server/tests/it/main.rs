@@ -7,6 +7,9 @@ mod cluster;
 mod harness;
 mod people;
 
+mod binary;
+mod contract;
+mod events;
 mod join;
 mod matches;
 mod schema;
