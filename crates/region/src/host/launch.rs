@@ -17,6 +17,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::sys::prctl::set_pdeathsig;
@@ -34,6 +36,9 @@ pub use task::{HostTask, RunningTask, TaskEnd, TaskOutcome};
 
 /// Exit code after a second Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
+
+/// Longest wait for the ports of a region that is just ending.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What to open and start on the host before leaving it.
 #[derive(Debug, Default)]
@@ -171,10 +176,17 @@ fn raise_open_files() {
     }
 }
 
+/// A region that was killed a moment ago still has its ports, until the kernel
+/// has ended its last process: hence some patience.
 fn open_doors(ports: &[u16]) -> Result<Vec<TcpListener>, LaunchError> {
-    let open = |&port: &u16| {
-        TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
-            .map_err(|source| LaunchError::Door { port, source })
+    let end = Instant::now() + PATIENCE;
+    let open = |&port: &u16| loop {
+        match TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < end => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened.map_err(|source| LaunchError::Door { port, source }),
+        }
     };
     ports.iter().map(open).collect()
 }

@@ -6,6 +6,7 @@
 //! answer, and the exact thing to do.
 
 mod diagnose;
+mod filter;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -141,12 +142,12 @@ pub struct Allowed {
 /// is to run there: the packet filter's modules add theirs.
 pub type Check = (Step, fn() -> io::Result<()>);
 
-/// Tries everything the region's base needs. Only call it with one thread.
+/// Tries everything the region needs. Only call it with one thread.
 pub fn probe() -> Result<Allowed, Diagnosis> {
-    probe_with(&[])
+    probe_with(&filter::CHECKS)
 }
 
-/// [`probe`], and `checks` after it.
+/// Tries what any network needs, and `checks` after it.
 pub fn probe_with(checks: &[Check]) -> Result<Allowed, Diagnosis> {
     let own = try_in_child(true, checks);
     let root = || {

@@ -4,9 +4,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+
+/// Longest wait for the lock of a region that is just ending.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A directory that only one region at a time may use. The lock goes with the
 /// program, however it ends.
@@ -56,7 +60,7 @@ impl StateDirectory {
             .mode(0o600)
             .open(path.join("lock"))
             .map_err(failed)?;
-        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        let mut lock = match patiently(file) {
             Ok(lock) => lock,
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut text = String::new();
@@ -76,6 +80,21 @@ impl StateDirectory {
     /// The directory, symlinks followed.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// A region that was killed a moment ago still holds the lock, until the kernel
+/// has ended its last process.
+fn patiently(mut file: File) -> Result<Flock<File>, (File, Errno)> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((back, Errno::EWOULDBLOCK)) if Instant::now() < end => {
+                file = back;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            done => return done,
+        }
     }
 }
 
