@@ -10,6 +10,7 @@
 
 mod access_log;
 mod action;
+mod cut;
 mod desync;
 mod exchange;
 mod forward;
@@ -32,8 +33,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::blueprint::balancer::{
-    Action, DesyncMitigation, Listener, ListenerProtocol, LoadBalancer, TargetGroupName,
-    WeightedTargetGroup,
+    Action, DesyncMitigation, ListenerProtocol, LoadBalancer, TargetGroupName, WeightedTargetGroup,
 };
 use crate::proxy::headers::split_host;
 use crate::proxy::pool::{Pool, PoolOptions, UpstreamError};
@@ -247,7 +247,10 @@ impl Node {
             () = chosen.cut_off() => return exchange.answer(page(StatusCode::BAD_GATEWAY)),
         };
         match sent {
-            Ok(response) => exchange.pass_on(response, chosen),
+            Ok(response) => {
+                let over = chosen.cut_off();
+                exchange.pass_on(response.map(|body| cut::until(body, over)), chosen)
+            }
             Err(UpstreamError::ConnectTimeout { .. } | UpstreamError::ResponseTimeout { .. }) => {
                 exchange.answer(page(StatusCode::GATEWAY_TIMEOUT))
             }
@@ -293,15 +296,6 @@ fn authority(request: &Request<Incoming>) -> Option<String> {
         byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
     };
     (!host.is_empty() && authority.bytes().all(sensible)).then(|| authority.to_owned())
-}
-
-/// The listeners of a load balancer with their place in the list.
-pub fn ports(balancer: &LoadBalancer) -> impl Iterator<Item = (usize, u16)> {
-    balancer
-        .listeners
-        .iter()
-        .map(|listener: &Listener| listener.port)
-        .enumerate()
 }
 
 #[cfg(test)]

@@ -311,8 +311,8 @@ async fn an_event_crosses_every_hop_at_once() {
         .write_all(get("/api/events").as_bytes())
         .await
         .unwrap();
-    let mut slowest = Duration::ZERO;
-    for number in 0..20 {
+    let mut waits = Vec::new();
+    for _ in 0..20 {
         sender.send(Instant::now()).unwrap();
         let begun = Instant::now();
         let mut seen = String::new();
@@ -325,12 +325,12 @@ async fn an_event_crosses_every_hop_at_once() {
                     .unwrap(),
             );
         }
-        if number > 0 {
-            slowest = slowest.max(begun.elapsed());
-        }
+        waits.push(begun.elapsed());
     }
+    waits.sort();
     // four hops on a busy machine; a buffer on the way would hold it for ever
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let median = waits[waits.len() / 2];
+    assert!(median < Duration::from_millis(250), "{waits:?}");
 }
 
 /// A body of one line for each moment that comes through the channel.

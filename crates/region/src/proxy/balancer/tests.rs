@@ -238,6 +238,39 @@ async fn events_flow_as_they_come() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_its_targets_deregistration_delay_is_over() {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel::<&'static str>();
+    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+    let target = serve_target(move |request: Request<Incoming>| {
+        let events = bed::Events::body(Arc::clone(&receiver));
+        let health_check = request.uri().path() == "/health";
+        async move { Response::new(if health_check { full("fine") } else { events }) }
+    })
+    .await;
+    let bed = Bed::start(target, |balancer| {
+        for group in balancer.target_groups.values_mut() {
+            group.deregistration_delay = Duration::from_millis(200);
+        }
+    })
+    .await;
+    sender.send("data: first\n\n").unwrap();
+    let begun = Instant::now();
+    let request = get("/api/matches/events", "");
+    let reading = bed.plain(&request);
+    let leaving = async {
+        bed.until(|bed| bed.in_flight(target) == 1).await;
+        bed.deregister(target);
+    };
+    let (answer, ()) = tokio::join!(reading, leaving);
+    assert!(
+        answer.contains("data: first") && !answer.ends_with("0\r\n\r\n"),
+        "{answer}"
+    );
+    assert!(begun.elapsed() >= Duration::from_millis(200));
+    bed.until(|bed| bed.in_flight(target) == 0).await;
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_is_logged_as_460() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bed = Bed::start(silent.local_addr().unwrap(), |_| {}).await;

@@ -14,8 +14,8 @@ use tokio_rustls::TlsConnector;
 
 use super::*;
 use crate::blueprint::balancer::{
-    Algorithm, Attributes, Condition, FixedResponse, HealthCheck, Redirect, Rule, TargetGroup,
-    TargetId, TlsVersions,
+    Algorithm, Attributes, Condition, FixedResponse, HealthCheck, Listener, Redirect, Rule,
+    TargetGroup, TargetId, TlsVersions,
 };
 use crate::serve::{BodyError, Stopper, stop_pair};
 
@@ -117,6 +117,10 @@ impl Bed {
 
     pub(super) fn deregister(&self, target: SocketAddr) {
         self.targets.deregister(&group(), &id(target));
+    }
+
+    pub(super) fn in_flight(&self, target: SocketAddr) -> usize {
+        self.targets.in_flight(&group(), &id(target))
     }
 
     /// Sends bytes to the plain listener and reads to the end.
