@@ -1,6 +1,6 @@
 //! May this principal do this, and because of which statement?
 //!
-//! A [`PolicyDocument`] is read from JSON; [`evaluate`] weighs every policy that
+//! A [`PolicyDocument`] is read from JSON; [`evaluate()`] weighs every policy that
 //! applies to a [`Request`] in the order AWS does and answers with a
 //! [`Decision`], the statements that made it, and what was missing.
 //! [`sigv4`] answers the question before that: who sent the request.

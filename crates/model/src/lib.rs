@@ -1,6 +1,6 @@
 //! What does this stack consist of, as AWS would understand it?
 //!
-//! [`lower`] turns an evaluated `cfn::Stack` into a [`Model`]: typed
+//! [`lower()`] turns an evaluated `cfn::Stack` into a [`Model`]: typed
 //! resources that point at each other, the network interfaces they imply, and
 //! a list of everything that was not understood. Questions about a Model are
 //! left to `analysis`, running it to `region`.
