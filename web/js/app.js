@@ -65,29 +65,28 @@ async function signIn() {
   }
 }
 
-function link(path, label, name, extra = {}) {
+function link(path, label, name, place) {
   const current = route() === routes[path];
   return h('a', {
     href: path,
     class: 'tab',
     'aria-current': current ? 'page' : null,
-    'data-testid': `nav-${name}`,
+    'data-testid': `${place}-${name}`,
     onclick: (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey) return;
       event.preventDefault();
       go(path);
     },
-    ...extra,
   }, icon(name), h('span', {}, label));
 }
 
 function drawFrame() {
   const user = session.user();
-  const links = () => [
-    link('/', t('nav.matches'), 'matches'),
-    link('/my', t('nav.mine'), 'mine'),
-    user?.role === 'ADMIN' && link('/manage', t('nav.manage'), 'manage'),
-    link('/profile', t('nav.profile'), 'profile'),
+  const links = (place) => [
+    link('/', t('nav.matches'), 'matches', place),
+    link('/my', t('nav.mine'), 'mine', place),
+    user?.role === 'ADMIN' && link('/manage', t('nav.manage'), 'manage', place),
+    link('/profile', t('nav.profile'), 'profile', place),
   ].filter(Boolean);
 
   document.getElementById('skip').textContent = t('skip');
@@ -95,7 +94,7 @@ function drawFrame() {
   replace(document.getElementById('header'), h('div', { class: 'bar-inner' },
     h('a', { class: 'brand', href: '/', 'aria-label': t('home'), onclick: (event) => { event.preventDefault(); go('/'); } },
       icon('ball'), h('span', {}, 'Kickytime')),
-    user && h('nav', { class: 'links', 'aria-label': t('nav.label') }, ...links()),
+    user && h('nav', { class: 'links', 'aria-label': t('nav.label') }, ...links('nav')),
     h('button', {
       type: 'button', class: 'button quiet', id: 'language', 'data-testid': 'language', lang: other,
       onclick: () => setLanguage(other),
@@ -105,7 +104,7 @@ function drawFrame() {
   const tabs = document.getElementById('tabs');
   tabs.hidden = !user;
   tabs.setAttribute('aria-label', t('nav.label'));
-  replace(tabs, ...(user ? links() : []));
+  replace(tabs, ...(user ? links('tab') : []));
 }
 
 async function start() {

@@ -73,27 +73,45 @@ export function stop() {
   live = false;
 }
 
+// Reads everything anew. Asked for while reading, it reads once more: what is
+// on its way may be older than the reason for asking.
 let loading = null;
+let again = false;
+// counts our own joins and leaves, begun and ended
+let seated = 0;
 export function load() {
+  again = true;
   loading ??= (async () => {
-    try {
-      const [list, mine] = await Promise.all([api.listMatches(), api.myMatches()]);
-      known.clear();
-      for (const match of list.matches) known.set(match.id, match);
-      joined.clear();
-      for (const match of mine.matches) joined.add(match.id);
-      next = list.next;
-      state = 'ready';
-      failure = null;
-    } catch (problem) {
-      failure = problem;
-      if (state !== 'ready') state = 'failed';
-    } finally {
-      loading = null;
-      tell();
+    while (again) {
+      again = false;
+      await read();
     }
+    loading = null;
   })();
   return loading;
+}
+
+async function read() {
+  const before = seated;
+  try {
+    const [list, mine] = await Promise.all([api.listMatches(), api.myMatches()]);
+    if (before !== seated) {
+      // half of it is from before, half from after
+      again = true;
+      return;
+    }
+    known.clear();
+    for (const match of list.matches) known.set(match.id, match);
+    joined.clear();
+    for (const match of mine.matches) joined.add(match.id);
+    next = list.next;
+    state = 'ready';
+    failure = null;
+  } catch (problem) {
+    failure = problem;
+    if (state !== 'ready') state = 'failed';
+  }
+  tell();
 }
 
 export async function loadMore() {
@@ -120,6 +138,7 @@ async function seat(id, change, ask) {
   const before = known.get(id);
   const wasJoined = joined.has(id);
   busy.add(id);
+  seated += 1;
   if (before) {
     const currentPlayers = before.currentPlayers + change;
     const matchStatus = currentPlayers >= before.maxPlayers ? 'FULL' : 'OPEN';
@@ -138,6 +157,7 @@ async function seat(id, change, ask) {
     throw problem;
   } finally {
     busy.delete(id);
+    seated += 1;
     tell();
     // what it looks like now, after us and everybody else
     load();

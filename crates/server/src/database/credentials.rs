@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+/// After a failed reading, nobody else waits for the next failure.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -58,6 +60,8 @@ pub enum CredentialError {
     NoText,
     #[error("the database secret is not the JSON of a database credential")]
     Malformed,
+    #[error("the database secret could not be read just now")]
+    Paused,
     #[error("the database refuses the current secret; it is read again in {} ms", .0.as_millis())]
     Refused(Duration),
 }
@@ -78,6 +82,7 @@ pub struct CredentialsCache {
 
 #[derive(Default)]
 struct State {
+    failed_at: Option<Instant>,
     current: Option<Arc<Credentials>>,
     /// When the source may be asked again, and how long to pause after that.
     next_read: Option<(Instant, Duration)>,
@@ -100,9 +105,7 @@ impl CredentialsCache {
         if let Some(current) = &state.current {
             return Ok(Arc::clone(current));
         }
-        let fetched = Arc::new(self.source.fetch().await?);
-        state.current = Some(Arc::clone(&fetched));
-        Ok(fetched)
+        self.read(&mut state).await
     }
 
     /// Credentials to try instead of `refused`: those another connection has
@@ -126,9 +129,28 @@ impl CredentialsCache {
             None => FIRST_PAUSE,
         };
         state.next_read = Some((now + pause, (pause * 2).min(LONGEST_PAUSE)));
-        let fetched = Arc::new(self.source.fetch().await?);
-        state.current = Some(Arc::clone(&fetched));
-        Ok(fetched)
+        self.read(&mut state).await
+    }
+
+    async fn read(&self, state: &mut State) -> Result<Arc<Credentials>, CredentialError> {
+        if state
+            .failed_at
+            .is_some_and(|at| at.elapsed() < PAUSE_AFTER_FAILURE)
+        {
+            return Err(CredentialError::Paused);
+        }
+        match self.source.fetch().await {
+            Ok(fetched) => {
+                let fetched = Arc::new(fetched);
+                state.failed_at = None;
+                state.current = Some(Arc::clone(&fetched));
+                Ok(fetched)
+            }
+            Err(error) => {
+                state.failed_at = Some(Instant::now());
+                Err(error)
+            }
+        }
     }
 
     /// The database took `credentials`: the next refusal is a new story.
@@ -206,6 +228,28 @@ mod tests {
             .await
             .expect("a new story starts at once");
         assert_eq!(reads.load(Ordering::Relaxed), 6);
+    }
+
+    struct Away(Arc<AtomicU16>);
+
+    impl CredentialSource for Away {
+        fn fetch(&self) -> Fetch<'_> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Err(CredentialError::NoText) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_is_away_is_asked_once_a_second() {
+        let reads = Arc::new(AtomicU16::new(0));
+        let cache = CredentialsCache::new(Away(Arc::clone(&reads)));
+        for _ in 0..20 {
+            cache.current().await.expect_err("away");
+        }
+        assert_eq!(reads.load(Ordering::Relaxed), 1);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        cache.current().await.expect_err("still away");
+        assert_eq!(reads.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

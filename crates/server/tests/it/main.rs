@@ -12,6 +12,7 @@ mod contract;
 mod events;
 mod join;
 mod matches;
+mod pages;
 mod schema;
 mod tokens;
 mod users;
