@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -110,41 +110,6 @@ impl Store {
                         source,
                     }),
                 }
-            }
-        }
-    }
-
-    /// At most `limit` bytes from the front, or `None` if there is no such file.
-    pub(crate) fn read_front(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        match &self.backing {
-            Backing::Memory(files) => {
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                Ok(locked(files)
-                    .get(path)
-                    .map(|bytes| bytes[..bytes.len().min(limit)].to_vec()))
-            }
-            Backing::Directory { root, .. } => {
-                let full = root.join(path);
-                let file = match File::open(&full) {
-                    Ok(file) => file,
-                    Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-                    Err(source) => {
-                        return Err(StoreError::Io {
-                            action: "open",
-                            path: full,
-                            source,
-                        });
-                    }
-                };
-                let mut front = Vec::new();
-                file.take(limit)
-                    .read_to_end(&mut front)
-                    .map_err(|source| StoreError::Io {
-                        action: "read",
-                        path: full,
-                        source,
-                    })?;
-                Ok(Some(front))
             }
         }
     }
@@ -362,7 +327,6 @@ mod tests {
             assert_eq!(store.append("a/c/d", b"xy").unwrap(), 2);
             assert_eq!(store.append("a/c/d", b"z").unwrap(), 3);
             assert_eq!(store.read("a/b").unwrap().unwrap(), b"two");
-            assert_eq!(store.read_front("a/c/d", 2).unwrap().unwrap(), b"xy");
             assert_eq!(store.list("a").unwrap(), ["a/b"]);
             store.truncate("a/c/d", 1).unwrap();
             assert_eq!(store.read("a/c/d").unwrap().unwrap(), b"x");

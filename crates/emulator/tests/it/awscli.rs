@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use emulator::{Clock, Credentials, Emulator, LogEvent, SystemClock, Timestamp};
 use serde_json::Value;
 
+use crate::s3::seed_with_buckets;
 use crate::server::Server;
 use crate::support::*;
 
@@ -28,7 +29,8 @@ impl Cli {
             assert!(optional, "aws-cli is missing: `./setup test` installs it");
             return None;
         }
-        let emulator = Arc::new(Emulator::open(seed(), None, Arc::new(SystemClock)).unwrap());
+        let emulator =
+            Arc::new(Emulator::open(seed_with_buckets(), None, Arc::new(SystemClock)).unwrap());
         let server = Server::start(emulator.clone());
         let who = emulator.user_credentials("operator").unwrap();
         Some(Self {
@@ -286,4 +288,45 @@ fn logs_are_tailed_and_followed() {
     follow.kill().unwrap();
     follow.wait().unwrap();
     reader.join().unwrap();
+}
+
+#[test]
+fn a_directory_is_synchronised() {
+    let Some(cli) = Cli::start() else { return };
+    let web = cli.home.path().join("web");
+    std::fs::create_dir_all(web.join("css")).unwrap();
+    std::fs::write(web.join("index.html"), "<!doctype html>").unwrap();
+    std::fs::write(web.join("css/한.css"), "body{}").unwrap();
+    let (local, remote) = (web.to_str().unwrap(), "s3://web");
+    let uploads = |text: &str| text.matches("upload:").count();
+    assert_eq!(
+        uploads(&cli.ok(&["s3", "sync", local, remote, "--no-progress"])),
+        2
+    );
+    assert_eq!(
+        uploads(&cli.ok(&["s3", "sync", local, remote, "--no-progress"])),
+        0
+    );
+    let listed = cli.ok(&["s3", "ls", "--recursive", remote]);
+    assert!(
+        listed.contains("css/한.css") && listed.contains("index.html"),
+        "{listed}"
+    );
+    let copy = cli.home.path().join("copy.html");
+    cli.ok(&[
+        "s3",
+        "cp",
+        "s3://web/index.html",
+        copy.to_str().unwrap(),
+        "--no-progress",
+    ]);
+    assert_eq!(std::fs::read_to_string(copy).unwrap(), "<!doctype html>");
+    std::fs::remove_file(web.join("css/한.css")).unwrap();
+    cli.ok(&["s3", "sync", local, remote, "--delete", "--no-progress"]);
+    assert!(
+        !cli.ok(&["s3", "ls", "--recursive", remote])
+            .contains("css/")
+    );
+    let stderr = cli.refused(&["s3", "cp", "s3://web/missing", "/dev/null"]);
+    assert!(stderr.contains("404"), "{stderr}");
 }

@@ -8,6 +8,7 @@ mod kms;
 mod logs;
 mod oidc;
 mod restart;
+mod s3;
 mod secretsmanager;
 mod server;
 mod sts;
