@@ -18,8 +18,8 @@ use crate::seed::Seed;
 use crate::service::cognito::{Cognito, Message, Place};
 use crate::service::kms::MaterialError;
 use crate::service::kms::keyring::Keyring;
-use crate::service::logs::{LogEvent, Logs};
-use crate::service::s3::S3;
+use crate::service::logs::{AppendError, LogEvent, Logs};
+use crate::service::s3::{PutError, S3};
 use crate::service::secretsmanager::{self, PasswordError, SecretsManager};
 use crate::store::{Store, StoreError};
 use crate::vault::VaultError;
@@ -87,6 +87,20 @@ pub enum SessionError {
     },
 }
 
+/// Why the region's own events or objects were not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The seed has no such log group.
+    #[error("log group `{0}` does not exist")]
+    NoLogGroup(String),
+    /// The seed has no such bucket.
+    #[error("bucket `{0}` does not exist")]
+    NoBucket(String),
+    /// It could not be sealed and written.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
 /// Why a dynamic reference to a secret has no value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
@@ -151,6 +165,9 @@ impl Emulator {
     }
 
     /// Answers a request that came by `via`.
+    ///
+    /// Most answers take microseconds. Checking a password is slow on purpose (some 0.2 s), and writes
+    /// wait for the disk: a caller that serves others meanwhile calls from a blocking thread.
     pub fn handle(&self, request: &Request<Bytes>, via: &Via) -> Response<Bytes> {
         gate::handle(self, request, via)
     }
@@ -230,19 +247,45 @@ impl Emulator {
     }
 
     /// Adds events that the region itself produces (flow logs, load balancer logs) to a stream,
-    /// making the stream if needed. `false` if there is no such group or it cannot be written.
-    pub fn append_log_events(&self, group: &str, stream: &str, events: &[LogEvent]) -> bool {
+    /// making the stream if needed.
+    ///
+    /// # Errors
+    /// When there is no such group, or it cannot be written.
+    pub fn append_log_events(
+        &self,
+        group: &str,
+        stream: &str,
+        events: &[LogEvent],
+    ) -> Result<(), WriteError> {
         self.logs
             .append(group, stream, events, self.clock.now())
-            .is_ok()
+            .map_err(|error| match error {
+                AppendError::NoGroup | AppendError::NoStream => {
+                    WriteError::NoLogGroup(group.to_owned())
+                }
+                AppendError::Vault(error) => WriteError::Vault(error),
+            })
     }
 
     /// Puts an object into a bucket without a request, such as the first upload of the web pages.
-    /// `false` if there is no such bucket or it cannot be written.
-    pub fn put_object(&self, bucket: &str, key: &str, content_type: &str, body: &[u8]) -> bool {
+    /// The same bytes again are not written again.
+    ///
+    /// # Errors
+    /// When there is no such bucket, or it cannot be written.
+    pub fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<(), WriteError> {
+        let now = self.clock.now();
         self.s3
-            .put_plain(bucket, key, content_type, body, self.clock.now())
-            .is_ok()
+            .put_plain(bucket, key, content_type, body, now)
+            .map_err(|error| match error {
+                PutError::NoBucket => WriteError::NoBucket(bucket.to_owned()),
+                PutError::Vault(error) => WriteError::Vault(error),
+            })
     }
 
     /// The newest audit records, oldest first.

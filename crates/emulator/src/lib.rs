@@ -31,7 +31,7 @@ mod wire;
 pub use audit::AuditEvent;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use credentials::Credentials;
-pub use emulator::{Emulator, OpenError, ResolveError, SessionError};
+pub use emulator::{Emulator, OpenError, ResolveError, SessionError, WriteError};
 pub use seed::{
     AuthFlow, BucketSeed, Encryption, GenerateSecretString, GroupSeed, KeySeed, LogGroupSeed,
     PasswordPolicy, PoolClientSeed, PoolUserSeed, RepositorySeed, ResourcePolicy, RoleSeed,

@@ -14,7 +14,7 @@ mod put;
 mod state;
 
 pub use state::LogEvent;
-pub(crate) use state::Logs;
+pub(crate) use state::{AppendError, Logs};
 
 /// Runs a CloudWatch Logs operation.
 pub(crate) fn handle(call: &Call<'_>, operation: &str, input: &Value) -> ApiResult<Value> {

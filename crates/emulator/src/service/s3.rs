@@ -19,7 +19,7 @@ mod object;
 mod state;
 
 use state::Bucket;
-pub(crate) use state::S3;
+pub(crate) use state::{PutError, S3};
 
 const TITLE: &str = "Amazon S3";
 
@@ -198,7 +198,7 @@ impl Visit<'_> {
 }
 
 /// An XML answer.
-fn xml(document: String) -> Response<Bytes> {
+fn xml(document: &str) -> Response<Bytes> {
     let kind = HeaderValue::from_static("application/xml");
     let document = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{document}");
     wire::with_type(StatusCode::OK, kind, document.into())

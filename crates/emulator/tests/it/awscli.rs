@@ -210,10 +210,9 @@ fn logs_are_filtered_as_tail_does() {
             timestamp_ms: now + n,
             message: format!("line {n}"),
         };
-        assert!(
-            cli.emulator
-                .append_log_events("/kickytime/users", "task-1", &[event])
-        );
+        cli.emulator
+            .append_log_events("/kickytime/users", "task-1", &[event])
+            .unwrap();
     }
     let since = (now + 2).to_string();
     let answer = cli.json(&[
@@ -248,10 +247,9 @@ fn logs_are_tailed_and_followed() {
             timestamp_ms: now + n,
             message: format!("line {n}"),
         };
-        assert!(
-            cli.emulator
-                .append_log_events("/kickytime/users", "task-1", &[event])
-        );
+        cli.emulator
+            .append_log_events("/kickytime/users", "task-1", &[event])
+            .unwrap();
     };
     write(1);
     let mut follow = cli

@@ -90,7 +90,10 @@ fn a_stream_is_paged_both_ways_and_followed() {
             message: n.to_string(),
         })
         .collect();
-    assert!(account.emulator.append_log_events(GROUP, "s", &events));
+    account
+        .emulator
+        .append_log_events(GROUP, "s", &events)
+        .unwrap();
     let get = |more: Value| {
         let mut input = json!({ "logGroupName": GROUP, "logStreamName": "s", "limit": 10 });
         input
@@ -112,7 +115,10 @@ fn a_stream_is_paged_both_ways_and_followed() {
         timestamp_ms: START_MS + 99,
         message: "late".into(),
     };
-    account.emulator.append_log_events(GROUP, "s", &[more]);
+    account
+        .emulator
+        .append_log_events(GROUP, "s", &[more])
+        .unwrap();
     assert_eq!(
         messages(&get(json!({ "nextToken": end["nextForwardToken"] }))),
         ["late"]
@@ -134,7 +140,10 @@ fn filtering_interleaves_streams_and_pages() {
                 message: format!("{stream}{n} {}", if n % 2 == 0 { "even" } else { "odd" }),
             })
             .collect();
-        account.emulator.append_log_events(GROUP, stream, &events);
+        account
+            .emulator
+            .append_log_events(GROUP, stream, &events)
+            .unwrap();
     }
     let mut token = Value::Null;
     let mut all = Vec::new();
@@ -230,12 +239,14 @@ fn retention_drops_what_is_too_old() {
     };
     account
         .emulator
-        .append_log_events(GROUP, "s", &[event("first", START_MS)]);
+        .append_log_events(GROUP, "s", &[event("first", START_MS)])
+        .unwrap();
     account.clock.advance_seconds(31 * 24 * 3_600);
     let now = START_MS + 31 * 24 * 3_600 * 1_000;
     account
         .emulator
-        .append_log_events(GROUP, "s", &[event("second", now)]);
+        .append_log_events(GROUP, "s", &[event("second", now)])
+        .unwrap();
     let got = ok(call(
         &account,
         &operator,
@@ -263,7 +274,10 @@ fn groups_and_streams_are_described() {
             timestamp_ms: START_MS + at,
             message: "x".into(),
         };
-        account.emulator.append_log_events(GROUP, stream, &[event]);
+        account
+            .emulator
+            .append_log_events(GROUP, stream, &[event])
+            .unwrap();
     }
     let streams = ok(call(
         &account,

@@ -48,11 +48,10 @@ fn everything_survives_a_restart() {
         timestamp_ms: START_MS,
         message: "kept".into(),
     };
-    assert!(
-        before
-            .emulator
-            .append_log_events("/kickytime/users", "s", &[event])
-    );
+    before
+        .emulator
+        .append_log_events("/kickytime/users", "s", &[event])
+        .unwrap();
     let decisions = before.emulator.audit().len();
     drop(before);
 
@@ -120,7 +119,8 @@ fn nothing_secret_is_readable_on_disk() {
     };
     account
         .emulator
-        .append_log_events("/kickytime/users", "s", &[event]);
+        .append_log_events("/kickytime/users", "s", &[event])
+        .unwrap();
     let key = account.operator().secret_access_key.expose().to_owned();
     for file in files(directory.path()) {
         let bytes = fs::read(&file).unwrap();
@@ -152,7 +152,8 @@ fn a_damaged_file_is_an_error_that_names_it() {
     };
     account
         .emulator
-        .append_log_events("/kickytime/users", "s", &[event]);
+        .append_log_events("/kickytime/users", "s", &[event])
+        .unwrap();
     drop(account);
     let mut damaged = 0;
     for file in files(directory.path())

@@ -155,21 +155,18 @@ fn an_object_comes_back_as_it_was_put() {
 #[test]
 fn a_distribution_reads_its_origin_and_nobody_else_does() {
     let account = Account::with(seed_with_buckets());
-    assert!(
-        account
-            .emulator
-            .put_object("web", "index.html", "text/html", b"<!doctype html>")
-    );
-    assert!(
-        account
-            .emulator
-            .put_object("web", "other.html", "text/html", b"x")
-    );
-    assert!(
-        !account
-            .emulator
-            .put_object("none", "index.html", "text/html", b"")
-    );
+    account
+        .emulator
+        .put_object("web", "index.html", "text/html", b"<!doctype html>")
+        .unwrap();
+    account
+        .emulator
+        .put_object("web", "other.html", "text/html", b"x")
+        .unwrap();
+    account
+        .emulator
+        .put_object("none", "index.html", "text/html", b"")
+        .unwrap_err();
     let get = |source: &str, path: &str| {
         let who = account
             .emulator

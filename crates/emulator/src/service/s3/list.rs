@@ -30,7 +30,7 @@ pub(super) fn buckets(call: &Call<'_>) -> ApiResult<Response<Bytes>> {
         out.push_str("</Bucket>");
     }
     out.push_str("</Buckets></ListAllMyBucketsResult>");
-    Ok(xml(out))
+    Ok(xml(&out))
 }
 
 /// `HeadBucket`.
@@ -53,7 +53,7 @@ pub(super) fn location(visit: &Visit<'_>) -> ApiResult<Response<Bytes>> {
     } else {
         wire::escape(region)
     };
-    Ok(xml(format!(
+    Ok(xml(&format!(
         "<LocationConstraint xmlns=\"{NAMESPACE}\">{said}</LocationConstraint>"
     )))
 }
@@ -83,7 +83,7 @@ pub(super) fn objects(visit: &Visit<'_>) -> ApiResult<Response<Bytes>> {
         let objects = visit.bucket.lock();
         page_of(objects.values(), prefix, delimiter, after, most)
     };
-    Ok(xml(render(visit, prefix, delimiter, most, &page)))
+    Ok(xml(&render(visit, prefix, delimiter, most, &page)))
 }
 
 /// One page of a listing.
