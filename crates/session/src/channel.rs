@@ -43,8 +43,9 @@ pub struct ChannelConfig {
     pub receive_bytes: usize,
     /// How far ahead of the expected message one may arrive.
     pub reorder_messages: usize,
-    /// How long the oldest message may stay unacknowledged on a live connection.
-    pub give_up: Duration,
+    /// How long the oldest message may stay unacknowledged on a live connection before
+    /// [`ChannelEvent::PeerSilent`].
+    pub silence: Duration,
     /// Unix time, in milliseconds, at `now` = 0; for the creation dates of messages.
     pub unix_ms_at_zero: u64,
 }
@@ -56,7 +57,7 @@ impl Default for ChannelConfig {
             window_messages: 8192,
             receive_bytes: 16 << 20,
             reorder_messages: 100_000,
-            give_up: Duration::from_mins(5),
+            silence: Duration::from_mins(5),
             unix_ms_at_zero: 1,
         }
     }
@@ -67,7 +68,8 @@ impl Default for ChannelConfig {
 pub enum ChannelEvent {
     /// The service ended the session; `output` is for the user.
     Closed { output: String },
-    /// The connection lives, but nothing is acknowledged any more.
+    /// The connection lives, but nothing has been acknowledged for long. Said once, until
+    /// something is.
     PeerSilent,
 }
 
@@ -315,7 +317,7 @@ impl Channel {
     }
 
     fn silence_at(&self) -> Option<Duration> {
-        Some(self.outgoing.oldest_sent_at()? + self.config.give_up)
+        Some(self.outgoing.oldest_sent_at()? + self.config.silence)
     }
 
     fn unix_ms(&self, now: Duration) -> u64 {

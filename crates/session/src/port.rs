@@ -75,6 +75,8 @@ pub enum PortEvent {
     Free,
     /// Client: the agent could not reach the destination for some connection.
     ConnectFailed,
+    /// See [`SessionEvent::PeerSilent`].
+    PeerSilent,
     /// The session is over by the wish of one of the ends; close it with the service.
     Terminated,
     /// The service ended the session; `output` is for the user.
@@ -272,6 +274,7 @@ impl PortSession {
                     self.session.provide_new_key(Err(refusal), now);
                 }
                 SessionEvent::KeyWanted { .. } => {}
+                SessionEvent::PeerSilent => self.events.push_back(PortEvent::PeerSilent),
                 SessionEvent::Closed { output } => {
                     self.link = Link::Over;
                     self.events.push_back(PortEvent::Closed { output });

@@ -117,6 +117,9 @@ pub enum SessionEvent {
     Opened(Opened),
     /// The service ended the session; `output` is for the user.
     Closed { output: String },
+    /// The connection lives, but nothing has been acknowledged for long: the other end
+    /// is gone, or its program does not read. The session goes on if it is heard of.
+    PeerSilent,
     /// The session cannot go on.
     Failed(SessionFault),
 }
@@ -130,8 +133,6 @@ pub enum SessionFault {
     Handshake(String),
     #[error("a payload does not decrypt under the session's key")]
     Undecipherable,
-    #[error("the other end has stopped acknowledging")]
-    PeerSilent,
 }
 
 impl Session {
@@ -354,7 +355,7 @@ impl Session {
                     self.phase = Phase::Ended;
                     self.events.push_back(SessionEvent::Closed { output });
                 }
-                ChannelEvent::PeerSilent => self.fail(SessionFault::PeerSilent),
+                ChannelEvent::PeerSilent => self.events.push_back(SessionEvent::PeerSilent),
             }
         }
         self.events.pop_front()

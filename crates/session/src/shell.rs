@@ -44,6 +44,8 @@ pub enum ShellEvent {
     Closed {
         output: String,
     },
+    /// See [`SessionEvent`].
+    PeerSilent,
     Failed(SessionFault),
 }
 
@@ -119,6 +121,7 @@ impl ShellSession {
                     challenge,
                 },
                 SessionEvent::KeyWanted { ciphertext } => ShellEvent::KeyWanted { ciphertext },
+                SessionEvent::PeerSilent => ShellEvent::PeerSilent,
                 SessionEvent::Closed { output } => ShellEvent::Closed { output },
                 SessionEvent::Failed(fault) => ShellEvent::Failed(fault),
             });
@@ -147,3 +150,6 @@ impl ShellSession {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Two ends, a network between them that misbehaves, and time that is not real.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -111,8 +112,11 @@ pub(crate) struct Network<E> {
     pub(crate) delivered: u64,
     weather: Weather,
     pub(crate) dice: Dice,
-    /// Arrival, tie-breaker, whether it is for the client, the frame.
-    under_way: Vec<(Duration, u64, bool, Bytes)>,
+    /// By arrival and a tie-breaker: whether it is for the client, the frame.
+    under_way: BTreeMap<(Duration, u64), (bool, Bytes)>,
+    /// Bytes a millisecond each way, if the line is narrow, and until when it is busy.
+    pub(crate) line: Option<u64>,
+    busy_until: [Duration; 2],
     /// When each end's connection comes back: client, agent.
     absent: [Option<Duration>; 2],
     count: u64,
@@ -129,7 +133,9 @@ impl<E: End> Network<E> {
             delivered: 0,
             weather,
             dice: Dice::new(seed),
-            under_way: Vec::new(),
+            under_way: BTreeMap::new(),
+            line: None,
+            busy_until: [Duration::ZERO; 2],
             absent: [None, None],
             count: 0,
         }
@@ -173,9 +179,10 @@ impl<E: End> Network<E> {
     }
 
     fn next_at(&self) -> Option<Duration> {
-        let frames = self.under_way.iter().map(|(at, ..)| *at);
+        let frames = self.under_way.first_key_value().map(|((at, _), _)| *at);
         let timeouts = [self.client.next_timeout(), self.agent.next_timeout()];
         frames
+            .into_iter()
             .chain(timeouts.into_iter().chain(self.absent).flatten())
             .min()
     }
@@ -214,10 +221,17 @@ impl<E: End> Network<E> {
                     1
                 };
                 for _ in 0..copies {
-                    let delay = Duration::from_millis(1 + self.dice.below(self.weather.jitter_ms));
+                    let mut delay =
+                        Duration::from_millis(1 + self.dice.below(self.weather.jitter_ms));
+                    if let Some(bytes_per_ms) = self.line {
+                        let busy_until = &mut self.busy_until[usize::from(to_client)];
+                        let micros = frame.len() as u64 * 1000 / bytes_per_ms;
+                        *busy_until = self.now.max(*busy_until) + Duration::from_micros(micros);
+                        delay += *busy_until - self.now;
+                    }
                     self.count += 1;
-                    self.under_way
-                        .push((self.now + delay, self.count, to_client, frame.clone()));
+                    let arrival = (self.now + delay, self.count);
+                    self.under_way.insert(arrival, (to_client, frame.clone()));
                 }
             }
         }
@@ -238,12 +252,10 @@ impl<E: End> Network<E> {
     }
 
     fn deliver(&mut self) {
-        let mut due: Vec<_> = self
-            .under_way
-            .extract_if(.., |(at, ..)| *at <= self.now)
-            .collect();
-        due.sort_by_key(|(at, count, ..)| (*at, *count));
-        for (_, _, to_client, frame) in due {
+        while let Some(entry) = self.under_way.first_entry()
+            && entry.key().0 <= self.now
+        {
+            let (to_client, frame) = entry.remove();
             if self.dice.below(10_000) < self.weather.cuts {
                 let is_client = self.dice.below(2) == 0;
                 let downtime = Duration::from_millis(self.dice.below(5_000));

@@ -1,6 +1,12 @@
 //! What has been sent and is not acknowledged, and when each goes again.
+//!
+//! Below is a connection that keeps order, so waiting long is no sign of loss: a
+//! narrow line may hold seconds of data. Signs of loss are an acknowledgement of
+//! something sent later (RFC 8985 reasons alike), or no acknowledgement of
+//! anything for a whole timeout; then the oldest message is sent as a probe, and
+//! its acknowledgement tells about the rest.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +16,7 @@ use super::rtt::RoundTrip;
 /// The sending half of a channel.
 ///
 /// INVARIANT: every unacknowledged message is either in `fresh` (to be sent for
-/// the first time on this connection) or in `repeats` (sent, with a deadline).
+/// the first time on this connection) or in `flight` (sent on it).
 #[derive(Debug)]
 pub(super) struct Outgoing {
     next: i64,
@@ -19,7 +25,15 @@ pub(super) struct Outgoing {
     window_bytes: usize,
     window_messages: usize,
     fresh: VecDeque<i64>,
-    repeats: BTreeSet<(Duration, i64)>,
+    /// Messages by the order they were last sent in.
+    flight: BTreeMap<u64, i64>,
+    sends: u64,
+    /// The latest sending that is known to have arrived.
+    arrived: Option<u64>,
+    /// When something was last acknowledged, or a probe sent.
+    progress_at: Duration,
+    /// Probes since something was acknowledged.
+    probes: u32,
     rtt: RoundTrip,
 }
 
@@ -27,16 +41,18 @@ pub(super) struct Outgoing {
 struct Unacknowledged {
     frame: Bytes,
     size: usize,
-    /// When it was first sent on this connection, and when it goes again.
+    /// The sendings on this connection.
     sent: Option<Sent>,
-    /// Times it was sent beyond the first; on any connection it spoils the sample.
-    repeats: u32,
+    /// Sent more than once, on any connection.
+    is_repeated: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     first_at: Duration,
-    again_at: Duration,
+    last_at: Duration,
+    /// Place of the last sending among all.
+    order: u64,
 }
 
 impl Outgoing {
@@ -48,7 +64,11 @@ impl Outgoing {
             window_bytes,
             window_messages,
             fresh: VecDeque::new(),
-            repeats: BTreeSet::new(),
+            flight: BTreeMap::new(),
+            sends: 0,
+            arrived: None,
+            progress_at: Duration::ZERO,
+            probes: 0,
             rtt: RoundTrip::new(),
         }
     }
@@ -71,7 +91,7 @@ impl Outgoing {
             frame,
             size,
             sent: None,
-            repeats: 0,
+            is_repeated: false,
         };
         self.unacknowledged.insert(self.next, message);
         self.fresh.push_back(self.next);
@@ -84,57 +104,81 @@ impl Outgoing {
             return;
         };
         self.bytes -= message.size;
-        match message.sent {
-            Some(sent) => {
-                self.repeats.remove(&(sent.again_at, sequence_number));
-                if message.repeats == 0 {
-                    self.rtt.sample(now.saturating_sub(sent.first_at));
-                }
-            }
+        self.progress_at = now;
+        self.probes = 0;
+        let Some(sent) = message.sent else {
             // acknowledged late, from an earlier connection
-            None => self.fresh.retain(|fresh| *fresh != sequence_number),
+            self.fresh.retain(|fresh| *fresh != sequence_number);
+            return;
+        };
+        self.flight.remove(&sent.order);
+        if !message.is_repeated {
+            self.rtt.sample(now.saturating_sub(sent.first_at));
+        } else if now.saturating_sub(sent.last_at) < self.rtt.shortest_plausible() {
+            // too soon for the repetition: it was not needed, and proves nothing
+            return;
         }
+        self.arrived = self.arrived.max(Some(sent.order));
     }
 
     /// Everything unacknowledged goes again, in order, as if for the first time.
     pub(super) fn restart(&mut self) {
-        self.repeats.clear();
+        self.flight.clear();
+        self.arrived = None;
+        self.probes = 0;
         self.fresh = self.unacknowledged.keys().copied().collect();
         for message in self.unacknowledged.values_mut() {
-            if message.sent.take().is_some() {
-                message.repeats = 1;
-            }
+            message.is_repeated |= message.sent.take().is_some();
         }
     }
 
-    /// The next frame to write, and whether it was written before: what is overdue first.
+    /// The next frame to write, and whether it was written before: what was lost first.
     pub(super) fn poll(&mut self, now: Duration) -> Option<(Bytes, bool)> {
-        if let Some((due, sequence_number)) = self.repeats.first().copied()
-            && due <= now
+        if let Some((at, is_lost)) = self.oldest_repeat()
+            && at <= now
         {
-            self.repeats.pop_first();
-            let message = self.unacknowledged.get_mut(&sequence_number)?;
-            message.repeats += 1;
-            let again_at = now + self.rtt.timeout(message.repeats);
-            if let Some(sent) = message.sent.as_mut() {
-                sent.again_at = again_at;
+            let (_, sequence_number) = self.flight.pop_first()?;
+            if !is_lost {
+                self.probes += 1;
+                self.progress_at = now;
             }
-            self.repeats.insert((again_at, sequence_number));
-            return Some((message.frame.clone(), true));
+            return self.send(sequence_number, now);
         }
         let sequence_number = self.fresh.pop_front()?;
+        if self.flight.is_empty() {
+            self.progress_at = now;
+        }
+        self.send(sequence_number, now)
+    }
+
+    fn send(&mut self, sequence_number: i64, now: Duration) -> Option<(Bytes, bool)> {
         let message = self.unacknowledged.get_mut(&sequence_number)?;
-        let again_at = now + self.rtt.timeout(0);
+        self.sends += 1;
+        self.flight.insert(self.sends, sequence_number);
+        message.is_repeated |= message.sent.is_some();
+        let first_at = message.sent.map_or(now, |sent| sent.first_at);
         message.sent = Some(Sent {
-            first_at: now,
-            again_at,
+            first_at,
+            last_at: now,
+            order: self.sends,
         });
-        self.repeats.insert((again_at, sequence_number));
-        Some((message.frame.clone(), message.repeats > 0))
+        Some((message.frame.clone(), message.is_repeated))
+    }
+
+    /// When the message sent longest ago goes again, and whether that is because it is lost.
+    ///
+    /// Every other goes later: it was sent later.
+    fn oldest_repeat(&self) -> Option<(Duration, bool)> {
+        let (order, sequence_number) = self.flight.first_key_value()?;
+        let sent = self.unacknowledged.get(sequence_number)?.sent?;
+        if self.arrived > Some(*order) {
+            return Some((sent.last_at + self.rtt.reordering(), true));
+        }
+        Some((self.progress_at + self.rtt.timeout(self.probes), false))
     }
 
     pub(super) fn next_repeat(&self) -> Option<Duration> {
-        self.repeats.first().map(|(due, _)| *due)
+        self.oldest_repeat().map(|(at, _)| at)
     }
 
     /// When the oldest unacknowledged message was first sent on this connection.

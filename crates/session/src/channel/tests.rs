@@ -80,23 +80,44 @@ fn a_duplicate_is_acknowledged_again_and_delivered_once() {
     assert_eq!(agent.stats().duplicates, 1);
 }
 
+/// Sequence numbers an end sends now.
+fn numbers(end: &mut Channel, now: Duration) -> Vec<i64> {
+    std::iter::from_fn(|| end.poll_transmit(now))
+        .map(|frame| read(&frame).sequence_number)
+        .collect()
+}
+
 #[test]
-fn every_overdue_message_goes_again_not_only_the_first() {
-    let mut client = connected(Role::Client);
+fn a_probe_tells_about_all_that_was_lost() {
+    let (mut client, mut agent) = (connected(Role::Client), connected(Role::Agent));
+    for _ in 0..4 {
+        client.send(PayloadType::Output, Bytes::from_static(b"x"), NOW);
+    }
+    assert_eq!(numbers(&mut client, NOW), [0, 1, 2, 3]);
+    assert_eq!(client.poll_timeout(), Some(NOW + ms(200)));
+    assert_eq!(numbers(&mut client, NOW + ms(199)), [0; 0]);
+    let probe = client.poll_transmit(NOW + ms(200)).unwrap();
+    assert_eq!(client.poll_transmit(NOW + ms(200)), None, "one at a time");
+    // and less often, while nothing is heard
+    assert_eq!(client.poll_timeout(), Some(NOW + ms(600)));
+    agent.handle_message(&probe, NOW + ms(250));
+    let acknowledgement = agent.poll_transmit(NOW + ms(250)).unwrap();
+    client.handle_message(&acknowledgement, NOW + ms(300));
+    assert_eq!(numbers(&mut client, NOW + ms(300)), [1, 2, 3]);
+}
+
+#[test]
+fn what_was_overtaken_is_lost() {
+    let (mut client, mut agent) = (connected(Role::Client), connected(Role::Agent));
     for _ in 0..3 {
         client.send(PayloadType::Output, Bytes::from_static(b"x"), NOW);
     }
-    let numbers = |client: &mut Channel, now| -> Vec<_> {
-        std::iter::from_fn(|| client.poll_transmit(now))
-            .map(|frame| read(&frame).sequence_number)
-            .collect()
-    };
-    assert_eq!(numbers(&mut client, NOW), [0, 1, 2]);
-    assert_eq!(client.poll_timeout(), Some(NOW + ms(200)));
-    assert_eq!(numbers(&mut client, NOW + ms(199)), [0; 0]);
-    assert_eq!(numbers(&mut client, NOW + ms(200)), [0, 1, 2]);
-    // and then less often
-    assert_eq!(client.poll_timeout(), Some(NOW + ms(600)));
+    let frames: Vec<_> = std::iter::from_fn(|| client.poll_transmit(NOW)).collect();
+    agent.handle_message(&frames[2], NOW);
+    client.handle_message(&agent.poll_transmit(NOW).unwrap(), NOW + ms(100));
+    let at = client.poll_timeout().unwrap();
+    assert!(at < NOW + ms(150), "sooner than a timeout: {at:?}");
+    assert_eq!(numbers(&mut client, at), [0, 1]);
 }
 
 #[test]
@@ -174,6 +195,31 @@ fn a_full_window_and_a_slow_reader_hold_the_sender() {
         network.step();
     }
     assert_eq!(read, sent);
+}
+
+/// A megabyte a second, as real sessions have: waiting in line must not pass for loss.
+#[test]
+fn a_narrow_line_does_not_drown_in_repetitions() {
+    let mut network = network(&ChannelConfig::default(), FAIR, 1);
+    network.line = Some(1000);
+    let mut sent = 0;
+    while sent < 16_000 || !network.client.is_drained() {
+        while sent < 16_000 && network.client.can_send() {
+            network
+                .client
+                .send(PayloadType::Output, Bytes::from(vec![0; 1024]), network.now);
+            sent += 1;
+        }
+        network.step();
+        while network.agent.poll_payload(network.now).is_some() {}
+    }
+    let stats = network.client.stats();
+    assert!(
+        stats.resent < stats.sent / 50,
+        "{stats:?} in {:?}",
+        network.now
+    );
+    assert!(network.now < Duration::from_secs(20), "{:?}", network.now);
 }
 
 #[test]
