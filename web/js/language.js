@@ -31,7 +31,7 @@ export function setLanguage(chosen) {
   for (const listener of listeners) listener();
 }
 
-// t('seats', { joined: 3, seats: 10 })
+// t('match.left', { left: 3 })
 export function t(key, values = {}) {
   const text = words[current][key] ?? words.en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);

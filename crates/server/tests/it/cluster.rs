@@ -10,8 +10,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use server::database::Connector;
@@ -119,26 +119,13 @@ fn start() -> Cluster {
     let directory = home.join(format!("run-{}", std::process::id()));
     run(Command::new("cp").arg("-a").arg(&template).arg(&directory));
     let authority = certificates(&directory, &account);
-    let port = spawn(&directory, &account);
-    let cluster = Cluster { port, authority };
+    let cluster = answering(&directory, &account, authority);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let start = Instant::now();
-        let admin = loop {
-            match cluster.connector("postgres").connect().await {
-                Ok((client, connection)) => {
-                    tokio::spawn(connection);
-                    break client;
-                }
-                Err(error) if start.elapsed() > DEADLINE => {
-                    panic!("PostgreSQL does not answer: {error:?}")
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        };
+        let admin = cluster.client("postgres").await;
         admin
             .batch_execute("CREATE DATABASE kickytime_template")
             .await
@@ -149,6 +136,36 @@ fn start() -> Cluster {
         assert_eq!(applied, migrate::MIGRATIONS.len());
     });
     cluster
+}
+
+/// Starts the server until one answers: a free port may be taken by another
+/// process before the server binds it.
+fn answering(directory: &Path, account: &Account, authority: PathBuf) -> Cluster {
+    let mut cluster = Cluster { port: 0, authority };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let start = Instant::now();
+    loop {
+        let (port, ended) = spawn(directory, account);
+        cluster.port = port;
+        while !ended.load(Ordering::Acquire) {
+            if runtime
+                .block_on(cluster.connector("postgres").connect())
+                .is_ok()
+            {
+                return cluster;
+            }
+            let log = || fs::read_to_string(directory.join("server.log")).unwrap_or_default();
+            assert!(
+                start.elapsed() < DEADLINE,
+                "PostgreSQL does not answer: {}",
+                log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 /// The user PostgreSQL runs as: it refuses to run as root.
@@ -302,8 +319,9 @@ fn certificates(directory: &Path, account: &Account) -> PathBuf {
 }
 
 /// Starts the server on a thread that lasts as long as the process: the
-/// kernel ends the server when that thread ends.
-fn spawn(directory: &Path, account: &Account) -> u16 {
+/// kernel ends the server when that thread ends. The flag tells when the server
+/// has ended by itself.
+fn spawn(directory: &Path, account: &Account) -> (u16, Arc<AtomicBool>) {
     let port = TcpListener::bind("127.0.0.1:0")
         .expect("loopback")
         .local_addr()
@@ -335,6 +353,8 @@ fn spawn(directory: &Path, account: &Account) -> u16 {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log);
+    let ended = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&ended);
     let (started, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let child = command.spawn();
@@ -342,10 +362,11 @@ fn spawn(directory: &Path, account: &Account) -> u16 {
         if let Ok(mut child) = child {
             child.wait().ok();
         }
+        told.store(true, Ordering::Release);
     });
     assert!(
         wait.recv().expect("the thread answers"),
         "`setpriv` and `postgres` start"
     );
-    port
+    (port, ended)
 }
