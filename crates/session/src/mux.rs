@@ -372,7 +372,13 @@ impl Mux {
                 Finish::Lingering(until) => Some(until),
                 _ => None,
             });
-        lingering.chain(self.keepalive_at).min()
+        // with half-close nothing lingers
+        let lingering = (!self.config.half_close).then_some(lingering);
+        lingering
+            .into_iter()
+            .flatten()
+            .chain(self.keepalive_at)
+            .min()
     }
 
     /// Time has passed.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::channel::ChannelConfig;
 use crate::handshake::{AgentOffer, Extension, SessionKind};
+use crate::message::{self, Decoded, Message, MessageId, MessageKind};
 use crate::simulation::{Dice, FAIR, Network, Weather};
 
 fn offer(agent_version: &str, forwards: bool, extended: bool) -> AgentOffer {
@@ -460,4 +461,185 @@ fn bytes_that_are_no_smux_end_the_session() {
         events(&mut network.agent)[..],
         [PortEvent::Failed(PortFault::Mux(_))]
     ));
+}
+
+/// Speaks for an official end: frames as its sources build them, acknowledgements included.
+struct Official {
+    kind: MessageKind,
+    number: i64,
+    /// What our end has sent: payload type and payload, in order.
+    heard: Vec<(u32, Bytes)>,
+}
+
+impl Official {
+    fn new(kind: MessageKind) -> Self {
+        Self {
+            kind,
+            number: 0,
+            heard: Vec::new(),
+        }
+    }
+
+    fn says(&mut self, to: &mut PortSession, payload_type: u32, payload: &[u8], now: Duration) {
+        let frame = message::encode(&Message {
+            kind: self.kind.clone(),
+            created_ms: 1_700_000_000_000,
+            sequence_number: self.number,
+            flags: 0,
+            id: MessageId::from_random([u8::try_from(self.number).unwrap(); 16]),
+            payload_type,
+            payload: Bytes::copy_from_slice(payload),
+        });
+        self.number += 1;
+        to.handle_message(&frame, now);
+    }
+
+    /// Takes everything our end sends and acknowledges it.
+    fn hears(&mut self, from: &mut PortSession, now: Duration) {
+        while let Some(frame) = from.poll_transmit(now) {
+            let Decoded::Message(message) = message::decode(&frame) else {
+                panic!("no message")
+            };
+            if !matches!(
+                message.kind,
+                MessageKind::InputStreamData | MessageKind::OutputStreamData
+            ) {
+                continue;
+            }
+            let acknowledgement = format!(
+                r#"{{"AcknowledgedMessageType":"{}","AcknowledgedMessageId":"{}","AcknowledgedMessageSequenceNumber":{},"IsSequentialMessage":true}}"#,
+                message.kind.name(),
+                message.id,
+                message.sequence_number,
+            );
+            from.handle_message(
+                &message::encode(&Message {
+                    kind: MessageKind::Acknowledge,
+                    created_ms: 1_700_000_000_000,
+                    sequence_number: 0,
+                    flags: 3,
+                    id: MessageId::from_random([9; 16]),
+                    payload_type: 0,
+                    payload: acknowledgement.into_bytes().into(),
+                }),
+                now,
+            );
+            self.heard.push((message.payload_type, message.payload));
+        }
+    }
+
+    /// The smux bytes heard since the last time.
+    fn bytes(&mut self) -> Vec<u8> {
+        let heard = std::mem::take(&mut self.heard);
+        heard
+            .into_iter()
+            .filter(|(kind, _)| *kind == 1)
+            .flat_map(|(_, payload)| payload.to_vec())
+            .collect()
+    }
+}
+
+/// A conversation of the official plugin with our agent: one connection, asked and answered.
+#[test]
+fn the_official_plugin_is_served() {
+    let now = Duration::from_secs(1);
+    let agent = Session::agent(
+        "s-1",
+        offer(MUX_AGENT, true, true),
+        ChannelConfig::default(),
+        [2; 16],
+    );
+    let mut agent = PortSession::new(agent, PortConfig::default());
+    agent.handle_connected(now);
+    let mut plugin = Official::new(MessageKind::InputStreamData);
+    plugin.hears(&mut agent, now);
+    assert_eq!(plugin.heard.remove(0).0, 5);
+    let response = br#"{"ClientVersion":"1.2.677.0","ProcessedClientActions":[{"ActionType":"SessionType","ActionStatus":1,"ActionResult":null,"Error":""}],"Errors":null}"#;
+    plugin.says(&mut agent, 6, response, now);
+    plugin.hears(&mut agent, now);
+    assert_eq!(
+        plugin
+            .heard
+            .iter()
+            .map(|(kind, _)| *kind)
+            .collect::<Vec<_>>(),
+        [7]
+    );
+    plugin.heard.clear();
+
+    // an opening of its own, then a frame torn over two messages
+    plugin.says(&mut agent, 1, b"\x01\x00\0\0\x03\0\0\0", now);
+    plugin.says(&mut agent, 1, b"\x01\x02\x08\0\x03\0\0\0SELE", now);
+    plugin.says(&mut agent, 1, b"CT 1", now);
+    let id = StreamId(3);
+    assert_eq!(
+        read_now(&mut agent, id, now),
+        (b"SELECT 1".to_vec(), Read::Pending)
+    );
+    assert_eq!(agent.write(id, &[b'r'; 1500]), Written::Taken(1500));
+    plugin.hears(&mut agent, now);
+    assert!(
+        plugin
+            .heard
+            .iter()
+            .all(|(_, payload)| payload.len() <= 1024),
+        "as official agents send"
+    );
+    let bytes = plugin.bytes();
+    assert_eq!(bytes.iter().filter(|byte| **byte == b'r').count(), 1500);
+    assert_eq!(
+        bytes[..8],
+        *b"\x01\x02\xf8\x03\x03\0\0\0",
+        "a push of 1016 bytes"
+    );
+
+    // FIN closes both directions, and is answered by one
+    plugin.says(&mut agent, 1, b"\x01\x01\0\0\x03\0\0\0", now);
+    assert_eq!(agent.write(id, b"late"), Written::Closed);
+    assert_eq!(read_now(&mut agent, id, now).1, Read::End);
+    plugin.hears(&mut agent, now);
+    assert_eq!(plugin.bytes(), b"\x01\x01\0\0\x03\0\0\0");
+    plugin.says(&mut agent, 10, &[0, 0, 0, 2], now);
+    assert_eq!(events(&mut agent).last(), Some(&PortEvent::Terminated));
+}
+
+/// A conversation of our client with the official agent, which has no half-close.
+#[test]
+fn the_official_agent_is_used() {
+    let now = Duration::from_secs(1);
+    let client = Session::client("1.2.764.0", true, ChannelConfig::default(), [1; 16]);
+    let mut client = PortSession::new(client, PortConfig::default());
+    client.handle_connected(now);
+    let mut agent = Official::new(MessageKind::OutputStreamData);
+    let request = br#"{"AgentVersion":"3.3.3572.0","RequestedClientActions":[{"ActionType":"SessionType","ActionParameters":{"SessionType":"Port","Properties":{"host":"db","localPortNumber":"55432","portNumber":"5432","type":"LocalPortForwarding"}}}]}"#;
+    agent.says(&mut client, 5, request, now);
+    assert_eq!(
+        client.open(),
+        None,
+        "no data before the handshake is complete"
+    );
+    agent.says(
+        &mut client,
+        7,
+        br#"{"HandshakeTimeToComplete":1,"CustomerMessage":""}"#,
+        now,
+    );
+    let id = client.open().unwrap();
+    client.write(id, b"\n");
+    client.finish(id, now);
+    agent.hears(&mut client, now);
+    // the line feed is what was written, and no FIN cuts the answer off
+    assert_eq!(
+        agent.bytes(),
+        b"\x01\x00\0\0\x03\0\0\0\x01\x02\x01\0\x03\0\0\0\n"
+    );
+    agent.says(
+        &mut client,
+        1,
+        b"\x01\x02\x02\0\x03\0\0\0ok\x01\x01\0\0\x03\0\0\0",
+        now,
+    );
+    assert_eq!(read_now(&mut client, id, now), (b"ok".to_vec(), Read::End));
+    agent.hears(&mut client, now);
+    assert_eq!(agent.bytes(), b"\x01\x01\0\0\x03\0\0\0");
 }
