@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use region::apply::ApplyError;
 use region::control::ControlError;
+use region::host::launch::LaunchError;
+use region::state::StateError;
 use thiserror::Error;
 
 /// A command's failure; its sources carry the rest of the story.
@@ -19,7 +22,18 @@ pub(crate) enum CommandError {
     #[error("`{text}` is not of the form NAME=VALUE")]
     Parameter { text: String },
     #[error("`{path}` does not hold parameters: {reason}")]
-    ParameterFile { path: PathBuf, reason: String },
+    ParameterFile {
+        path: PathBuf,
+        reason: cfn::ParameterFileError,
+    },
+    #[error("there is no image: this folder is not the project's workspace")]
+    NoImage,
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error("the region is still running after {0:?}")]
@@ -45,6 +59,12 @@ impl CommandError {
             }
             Self::Template => Some("`kickytime check` lists them".to_owned()),
             Self::Place(error) => error.hint(),
+            Self::NoImage => {
+                Some("run it in the project's folder, or name a program with --server".to_owned())
+            }
+            Self::Launch(error) => error.hint(),
+            Self::State(error) => error.hint().map(str::to_owned),
+            Self::Apply(error) => error.hint(),
             _ => None,
         }
     }

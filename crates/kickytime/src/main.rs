@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod error;
 mod render;
+mod sign_in;
 mod source;
 
 use std::process::ExitCode;

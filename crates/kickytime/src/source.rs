@@ -11,6 +11,9 @@ use model::Model;
 use crate::cli::{TemplateArguments, TemplateOptions};
 use crate::error::CommandError;
 
+/// The ending of the file beside a template that lets it run locally.
+pub(crate) const LOCAL_PARAMETERS: &str = "TEMPLATE.local.json";
+
 /// The account of the local region: one that AWS never gives out.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
@@ -145,40 +148,8 @@ fn read_parameters(path: &Path) -> Result<BTreeMap<String, String>, CommandError
         path: path.to_owned(),
         source,
     })?;
-    parse_parameters(&text).map_err(|reason| CommandError::ParameterFile {
+    cfn::parse_parameters(&text).map_err(|reason| CommandError::ParameterFile {
         path: PathBuf::from(path),
         reason,
     })
-}
-
-/// The form of `aws cloudformation … --parameters file://…`.
-fn parse_parameters(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|fault| fault.to_string())?;
-    let entries = json.as_array().ok_or("not a list")?;
-    entries
-        .iter()
-        .map(|entry| {
-            let field = |name: &str| entry.get(name).and_then(serde_json::Value::as_str);
-            let name = field("ParameterKey").ok_or("an entry has no `ParameterKey`")?;
-            let value = field("ParameterValue")
-                .ok_or_else(|| format!("`{name}` has no text `ParameterValue`"))?;
-            Ok((name.to_owned(), value.to_owned()))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameters_in_the_form_of_the_aws_command_line() {
-        let parsed = parse_parameters(r#"[{"ParameterKey":"A","ParameterValue":"1"}]"#);
-        assert_eq!(
-            parsed,
-            Ok(BTreeMap::from([("A".to_owned(), "1".to_owned())]))
-        );
-        assert!(parse_parameters("{}").is_err());
-        assert!(parse_parameters(r#"[{"ParameterKey":"A"}]"#).is_err());
-    }
 }

@@ -32,12 +32,31 @@ impl Ids<'_> {
                 let letter = char::from(b'a' + u8::try_from(*index % 26).ok()?);
                 Some(format!("{}{letter}", self.stack.region))
             }
-            Symbol::Secret(reference) => Some(reference.clone()),
+            Symbol::Secret(reference) => self.expand(reference, depth),
             Symbol::Parameter(_)
             | Symbol::SsmParameter(_)
             | Symbol::Import(_)
             | Symbol::Function(_) => None,
         }
+    }
+
+    /// A dynamic reference with the names inside it, `${Secret}` or
+    /// `${Secret.Attribute}`, replaced by what they stand for.
+    fn expand(&self, text: &str, depth: usize) -> Option<String> {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after.split_once('}')?;
+            let symbol = match name.split_once('.') {
+                Some((id, attribute)) => Symbol::GetAtt(id.to_owned(), attribute.to_owned()),
+                None => Symbol::Ref(name.to_owned()),
+            };
+            expanded.push_str(before);
+            expanded.push_str(&self.symbol(&symbol, depth)?);
+            rest = after;
+        }
+        expanded.push_str(rest);
+        Some(expanded)
     }
 
     /// What `Ref` returns, per the "Return values" section of each type.

@@ -7,15 +7,18 @@ pub mod network;
 pub mod ruleset;
 pub mod workload;
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use emulator::Seed;
 use model::{EniId, LogicalId};
 
 pub use workload::*;
 
+use crate::plan::addresses;
 use crate::plan::ruleset::Firewall;
+
+const HTTPS: u16 = 443;
 
 /// Everything of one region.
 #[derive(Clone, Debug)]
@@ -35,6 +38,7 @@ pub struct Blueprint {
     /// What each VPC's resolver knows, by VPC.
     pub vpc_names: BTreeMap<LogicalId, dns::DnsView>,
     pub balancers: Vec<Balancer>,
+    pub distributions: Vec<Distribution>,
     pub endpoints: Vec<Endpoint>,
     pub databases: Vec<Database>,
     /// Run to their end, one after another, before the services.
@@ -69,6 +73,15 @@ pub struct Balancer {
     pub id: LogicalId,
     pub config: balancer::LoadBalancer,
     pub nodes: Vec<EniId>,
+}
+
+/// A distribution of the edge.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    pub id: LogicalId,
+    /// What its requests to origins are signed for.
+    pub arn: String,
+    pub config: distribution::Distribution,
 }
 
 /// An endpoint of a VPC, and the AWS services behind it.
@@ -111,4 +124,53 @@ pub struct Site {
     pub bucket: Option<String>,
     /// `/config.json` of the site: outputs of the stack that its pages need.
     pub config: serde_json::Value,
+}
+
+impl Blueprint {
+    pub fn interface(&self, id: &EniId) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.id == *id)
+    }
+
+    /// The resolver of a VPC.
+    pub fn resolver(&self, vpc: &LogicalId) -> Option<Ipv4Addr> {
+        let vpc = self
+            .network
+            .vpcs
+            .iter()
+            .find(|found| found.id.0 == vpc.as_str())?;
+        let base = u32::from(vpc.cidrs.first()?.network());
+        Some(Ipv4Addr::from(base + 2))
+    }
+
+    /// Where a gateway endpoint answers.
+    pub fn gateway_addresses(
+        &self,
+        id: &network::GatewayEndpointId,
+    ) -> impl Iterator<Item = Ipv4Addr> {
+        let mut vpcs = self.network.vpcs.iter();
+        let endpoint = vpcs.find_map(|vpc| vpc.gateway_endpoint(id));
+        endpoint
+            .into_iter()
+            .flat_map(|endpoint| endpoint.addresses.iter().copied())
+    }
+
+    /// Public addresses of AWS services, and the names answered at each.
+    pub fn public_services(&self) -> Vec<(Ipv4Addr, Vec<String>)> {
+        crate::plan::public_services(&self.region)
+    }
+
+    /// Where the site's door leads: the site, and the names its pages refer to.
+    pub fn viewer_door(&self) -> Option<distribution::ViewerDoor> {
+        let site = self.site.as_ref()?;
+        let at = |address| SocketAddr::new(IpAddr::V4(address), HTTPS);
+        let others = site.other_hosts.iter();
+        let others = others.map(|host| (host.clone(), at(addresses::COGNITO)));
+        Some(distribution::ViewerDoor {
+            site: site.host.clone(),
+            names: others
+                .chain([(site.host.clone(), at(addresses::EDGE))])
+                .collect(),
+            rewritten_paths: BTreeSet::from(["/config.json".to_owned()]),
+        })
+    }
 }

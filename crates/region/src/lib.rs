@@ -16,5 +16,6 @@ pub mod metadata;
 pub mod postgres;
 pub mod proxy;
 pub mod serve;
+pub mod state;
 pub mod supervise;
 pub mod tls;

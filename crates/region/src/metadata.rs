@@ -56,10 +56,13 @@ pub struct RoleSession {
     pub role_arn: String,
     /// The session's name: the instance id, or the task id.
     pub session_name: String,
+    /// What trust policies see as `aws:SourceArn`: the task.
+    pub source_arn: Option<String>,
 }
 
-/// Issues credentials: the region's STS.
-pub type Issue = Arc<dyn Fn(&RoleSession) -> RoleCredentials + Send + Sync>;
+/// Issues credentials: the region's STS. `None` when the role may not be
+/// assumed for this session.
+pub type Issue = Arc<dyn Fn(&RoleSession) -> Option<RoleCredentials> + Send + Sync>;
 
 /// Issued credentials, kept while they are good.
 pub(crate) struct Vault {
@@ -75,15 +78,15 @@ impl Vault {
         }
     }
 
-    fn credentials(&self, session: &RoleSession, now: OffsetDateTime) -> RoleCredentials {
+    fn credentials(&self, session: &RoleSession, now: OffsetDateTime) -> Option<RoleCredentials> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, credentials| now < credentials.expires_at);
         match kept.get(session) {
-            Some(good) if now < good.expires_at - refresh_before(good) => good.clone(),
+            Some(good) if now < good.expires_at - refresh_before(good) => Some(good.clone()),
             _ => {
-                let fresh = (self.issue)(session);
+                let fresh = (self.issue)(session)?;
                 kept.insert(session.clone(), fresh.clone());
-                fresh
+                Some(fresh)
             }
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod addresses;
 mod balancer;
+mod distribution;
 mod fault;
 mod firewall;
 mod names;
@@ -25,7 +26,7 @@ pub use settings::{Settings, SignIn};
 pub use workload::{field_of_reference, secret_of_reference};
 
 use crate::blueprint::network::GatewayEndpointId;
-use crate::blueprint::{Balancer, Blueprint, Endpoint, FlowLog, Interface};
+use crate::blueprint::{Balancer, Blueprint, Distribution, Endpoint, FlowLog, Interface};
 use fault::Faults;
 
 /// Plans the region of a model. `template` is the file's name, for messages of
@@ -70,6 +71,7 @@ pub fn plan(
             .collect(),
         names,
         balancers: balancers(model, &mut faults),
+        distributions: distributions(model, &mut faults),
         endpoints: endpoints(model, &mut faults),
         databases: workload::databases(model, &mut faults),
         tasks_once: workload::tasks_once(model, &mut faults),
@@ -124,6 +126,33 @@ fn balancers(model: &Model, faults: &mut Faults) -> Vec<Balancer> {
         });
     }
     balancers
+}
+
+fn distributions(model: &Model, faults: &mut Faults) -> Vec<Distribution> {
+    let mut distributions = Vec::new();
+    for distribution in model.distributions.values() {
+        distributions.push(Distribution {
+            id: distribution.id.clone(),
+            arn: distribution.arn.clone(),
+            config: distribution::distribution(model, distribution, faults),
+        });
+    }
+    distributions
+}
+
+/// Public addresses of AWS services, and the names answered at each.
+pub fn public_services(region: &str) -> Vec<(std::net::Ipv4Addr, Vec<String>)> {
+    let api = [
+        format!("*.{region}.amazonaws.com"),
+        format!("api.ecr.{region}.amazonaws.com"),
+        format!("*.dkr.ecr.{region}.amazonaws.com"),
+        "*.amazonaws.com".to_owned(),
+    ];
+    vec![
+        (addresses::AWS_SERVICES, api.to_vec()),
+        (addresses::COGNITO, names::cognito_names(region)),
+        (addresses::S3, names::s3_names(region)),
+    ]
 }
 
 fn endpoints(model: &Model, faults: &mut Faults) -> Vec<Endpoint> {

@@ -28,9 +28,9 @@ use nix::sys::signal::Signal;
 use crate::host::launch::Privilege;
 use crate::host::netns::Netns;
 use crate::host::process::{Bind, ChildCommand, Exit, PLACE, SpawnError, Spawner, View};
+use crate::state::StateDirectory;
 use crate::supervise::Policy;
 
-pub use files::{StateDirectory, StateError};
 pub use install::{Installation, NotInstalled};
 pub use scram::PasswordError;
 pub use settings::{Durability, ParameterError};

@@ -132,6 +132,27 @@ pub async fn supervise(
     event(Event::Stopped { exit: None });
 }
 
+/// Runs what `command` describes to its end, once; `None` when it could not be
+/// started or its end is unknown.
+pub async fn run_once(
+    spawner: &Spawner,
+    policy: &Policy,
+    stop: &CancellationToken,
+    command: &ChildCommand,
+    mut event: impl FnMut(Event),
+) -> Option<Exit> {
+    match spawner.spawn(command).await {
+        Ok(child) => match run(child, policy, stop, &mut event).await {
+            End::Stopped(exit) | End::Exited(exit) => Some(exit),
+            End::Lost => None,
+        },
+        Err(error) => {
+            event(Event::Failed { error });
+            None
+        }
+    }
+}
+
 /// How long output is read after the end.
 const DRAIN: Duration = Duration::from_secs(1);
 

@@ -5,6 +5,8 @@ use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
 };
 
+use region::plan::PlanFault;
+
 use super::Terminal;
 
 pub(crate) mod reach;
@@ -29,6 +31,20 @@ pub(crate) fn diagnostics(source: &Source, found: &[Diagnostic], terminal: &Term
             }
         })
         .collect()
+}
+
+/// What a template asks for that cannot be run here, in the same form.
+pub(crate) fn plan_faults(source: &Source, faults: &[PlanFault], terminal: &Terminal) -> String {
+    let as_diagnostic = |fault: &PlanFault| Diagnostic {
+        severity: Severity::Error,
+        code: "not-run-here",
+        message: fault.message.clone(),
+        span: fault.provenance.span,
+        related: Vec::new(),
+        hint: fault.hint.clone(),
+    };
+    let found: Vec<_> = faults.iter().map(as_diagnostic).collect();
+    diagnostics(source, &found, terminal)
 }
 
 fn convert(diagnostic: &Diagnostic) -> MietteDiagnostic {

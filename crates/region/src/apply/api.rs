@@ -55,8 +55,7 @@ impl Api {
                 secure: true,
                 endpoint: endpoint.clone(),
             };
-            let response = emulator.handle(&request, &via);
-            async move { response }
+            answer(Arc::clone(&emulator), request, via)
         });
         serve::serve(listener, Some(tls), ServeOptions::default(), handler, stop).await;
     }
@@ -70,15 +69,34 @@ impl Api {
             let host = request.headers().get(http::header::HOST);
             let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
             let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
-            let response = if is_local(host) {
-                emulator.handle(&request, &Via::direct(IpAddr::V4(Ipv4Addr::LOCALHOST)))
-            } else {
-                misdirected()
-            };
-            async move { response }
+            let is_local = is_local(host);
+            let emulator = Arc::clone(&emulator);
+            async move {
+                if is_local {
+                    answer(
+                        emulator,
+                        request,
+                        Via::direct(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                    )
+                    .await
+                } else {
+                    misdirected()
+                }
+            }
         });
         serve::serve(listener, None, ServeOptions::default(), handler, stop).await;
     }
+}
+
+/// The emulator's answer, on a thread that may wait: for a disk, for the work
+/// that a password check is made of.
+async fn answer(emulator: Arc<Emulator>, request: Request<Bytes>, via: Via) -> Response<Bytes> {
+    let answered = tokio::task::spawn_blocking(move || emulator.handle(&request, &via)).await;
+    answered.unwrap_or_else(|_panicked| {
+        let mut response = Response::new(Bytes::from_static(b"InternalFailure\n"));
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
 }
 
 /// How a request that came through an endpoint is marked.

@@ -1,7 +1,8 @@
 //! What the running region says of itself: the state of each interface's
 //! component, and what happened, for `status` and for progress.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,17 +27,30 @@ pub struct Board {
     started: Instant,
     listener: Listener,
     states: Mutex<BTreeMap<String, String>>,
+    notices: Mutex<VecDeque<String>>,
+    is_ready: AtomicBool,
 }
+
+/// Notices that are remembered for `status`.
+const MAX_NOTICES: usize = 100;
 
 impl std::fmt::Debug for Board {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Board").field("states", &self.states).finish_non_exhaustive()
+        f.debug_struct("Board")
+            .field("states", &self.states)
+            .finish_non_exhaustive()
     }
 }
 
 impl Board {
     pub fn new(listener: Listener) -> Arc<Self> {
-        Arc::new(Self { started: Instant::now(), listener, states: Mutex::default() })
+        Arc::new(Self {
+            started: Instant::now(),
+            listener,
+            states: Mutex::default(),
+            notices: Mutex::default(),
+            is_ready: AtomicBool::new(false),
+        })
     }
 
     /// From now on, the component behind an interface is in this state.
@@ -53,15 +67,39 @@ impl Board {
 
     /// Tells how long a stage of the start took, since `since`.
     pub fn done(&self, stage: &'static str, since: Instant) {
-        (self.listener)(Event::Done { stage, took: since.elapsed() });
+        (self.listener)(Event::Done {
+            stage,
+            took: since.elapsed(),
+        });
     }
 
+    /// Tells of something that is not as it should be, or is again.
     pub fn notice(&self, text: impl Into<String>) {
-        (self.listener)(Event::Notice(text.into()));
+        let text = text.into();
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        if notices.len() == MAX_NOTICES {
+            notices.pop_front();
+        }
+        notices.push_back(text.clone());
+        drop(notices);
+        (self.listener)(Event::Notice(text));
+    }
+
+    /// The latest notices, oldest first.
+    pub fn notices(&self) -> Vec<String> {
+        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.iter().cloned().collect()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
     }
 
     pub fn ready(&self) {
-        (self.listener)(Event::Ready { took: self.started.elapsed() });
+        self.is_ready.store(true, Ordering::Release);
+        (self.listener)(Event::Ready {
+            took: self.started.elapsed(),
+        });
     }
 
     pub fn stopping(&self) {

@@ -37,7 +37,11 @@ pub enum CallError {
     #[error("the answer broke off")]
     Answer(#[from] serve::WholeBodyError),
     #[error("{operation} was refused with {status}: {message}")]
-    Refused { operation: String, status: StatusCode, message: String },
+    Refused {
+        operation: String,
+        status: StatusCode,
+        message: String,
+    },
 }
 
 /// Who calls, and from where. It belongs to the thread of its namespace.
@@ -68,7 +72,10 @@ pub struct ClientOptions {
 
 impl Client {
     pub fn new(options: ClientOptions) -> Self {
-        let limits = PoolOptions { connect_timeout: CONNECT_TIMEOUT, ..PoolOptions::default() };
+        let limits = PoolOptions {
+            connect_timeout: CONNECT_TIMEOUT,
+            ..PoolOptions::default()
+        };
         Self {
             emulator: options.emulator,
             resolver: options.resolver,
@@ -95,7 +102,9 @@ impl Client {
     ) -> Result<Bytes, CallError> {
         let host = format!("{service}.{}.amazonaws.com", self.region);
         let addresses = self.resolver.lookup(&host, self.source)?;
-        let address = *addresses.first().expect("a name that was found has an address");
+        let address = *addresses
+            .first()
+            .expect("a name that was found has an address");
         let endpoint = Endpoint::tls(SocketAddr::new(address, HTTPS), &host);
         let body = Bytes::from(body.to_string());
         let mut request = Request::builder()
@@ -108,9 +117,18 @@ impl Client {
             .expect("constant parts and a host name");
         let credentials = self.credentials()?;
         let signed = sigv4::sign(
-            &HttpRequest { method: "POST", path: "/", query: "", headers: request.headers() },
+            &HttpRequest {
+                method: "POST",
+                path: "/",
+                query: "",
+                headers: request.headers(),
+            },
             &credentials,
-            &Scope { region: &self.region, service, at: OffsetDateTime::now_utc() },
+            &Scope {
+                region: &self.region,
+                service,
+                at: OffsetDateTime::now_utc(),
+            },
             Payload::Bytes(&body),
         );
         request.headers_mut().extend(signed);
@@ -123,35 +141,42 @@ impl Client {
             return Ok(answer);
         }
         let message = String::from_utf8_lossy(&answer).into_owned();
-        Err(CallError::Refused { operation: target.to_owned(), status, message })
+        Err(CallError::Refused {
+            operation: target.to_owned(),
+            status,
+            message,
+        })
     }
 
     /// Credentials that are good for some minutes yet.
     fn credentials(&mut self) -> Result<sigv4::Credentials, CallError> {
         let is_good = |credentials: &Credentials| {
-            credentials.expiration.is_none_or(|end| {
-                end.unix_seconds() > OffsetDateTime::now_utc().unix_timestamp() + 300
-            })
+            credentials
+                .expiration
+                .is_none_or(|end| end.seconds() > OffsetDateTime::now_utc().unix_timestamp() + 300)
         };
         let credentials = match self.credentials.take().filter(is_good) {
             Some(credentials) => credentials,
-            None => self.emulator.role_session(
-                &self.role.0,
-                self.source_arn.as_deref(),
-                &self.role.1,
-                &self.session_name,
-                SESSION,
-            )?,
+            None => {
+                let (service, role) = &self.role;
+                let source = self.source_arn.as_deref();
+                let name = &self.session_name;
+                self.emulator
+                    .role_session(service, source, role, name, SESSION)?
+            }
         };
-        let signing = sigv4::Credentials {
-            access_key_id: credentials.access_key_id.clone(),
-            secret_access_key: SecretKey::new(credentials.secret_access_key.expose()),
-            session_token: credentials
-                .session_token
-                .as_ref()
-                .map(|token| SessionToken::new(token.expose())),
-        };
+        let signing = signing(&credentials);
         self.credentials = Some(credentials);
         Ok(signing)
+    }
+}
+
+/// Credentials of the region as the signer takes them.
+pub fn signing(credentials: &Credentials) -> sigv4::Credentials {
+    let token = credentials.session_token.as_ref();
+    sigv4::Credentials {
+        access_key_id: credentials.access_key_id.clone(),
+        secret_access_key: SecretKey::new(credentials.secret_access_key.expose()),
+        session_token: token.map(|token| SessionToken::new(token.expose())),
     }
 }

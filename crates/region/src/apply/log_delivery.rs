@@ -66,14 +66,22 @@ impl LogQueue {
             bytes += line.1.len() + 26;
             bytes <= MAX_BATCH_BYTES
         };
-        waiting.lines.iter().take(MAX_BATCH).take_while(fits).cloned().collect()
+        waiting
+            .lines
+            .iter()
+            .take(MAX_BATCH)
+            .take_while(fits)
+            .cloned()
+            .collect()
     }
 
     fn delivered(&self, count: usize, lost_before: u64) {
         let mut waiting = self.lock();
         // lines lost meanwhile were the oldest, so they were of this batch
         let lost_meanwhile = usize::try_from(waiting.lost - lost_before).unwrap_or(count);
-        let rest = count.saturating_sub(lost_meanwhile).min(waiting.lines.len());
+        let rest = count
+            .saturating_sub(lost_meanwhile)
+            .min(waiting.lines.len());
         waiting.lines.drain(..rest);
     }
 
@@ -146,7 +154,10 @@ async fn send(
 ) -> Result<(), CallError> {
     if !*has_stream {
         let names = json!({ "logGroupName": stream.group, "logStreamName": stream.stream });
-        match client.call("logs", "Logs_20140328.CreateLogStream", &names).await {
+        match client
+            .call("logs", "Logs_20140328.CreateLogStream", &names)
+            .await
+        {
             Err(CallError::Refused { message, .. })
                 if message.contains("ResourceAlreadyExistsException") => {}
             Err(error) => return Err(error),
@@ -165,7 +176,9 @@ async fn send(
         "logStreamName": stream.stream,
         "logEvents": events,
     });
-    client.call("logs", "Logs_20140328.PutLogEvents", &body).await?;
+    client
+        .call("logs", "Logs_20140328.PutLogEvents", &body)
+        .await?;
     queue.delivered(batch.len(), lost);
     Ok(())
 }
@@ -194,6 +207,9 @@ mod tests {
         queue.push("one more".to_owned());
         queue.delivered(batch.len(), lost);
         let next = queue.batch();
-        assert_eq!(next.first().map(|(_, line)| line.clone()), Some(MAX_BATCH.to_string()));
+        assert_eq!(
+            next.first().map(|(_, line)| line.clone()),
+            Some(MAX_BATCH.to_string())
+        );
     }
 }

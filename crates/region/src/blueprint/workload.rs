@@ -6,6 +6,8 @@ use std::net::Ipv4Addr;
 use model::{EniId, LogicalId};
 
 use super::balancer::TargetGroupName;
+use crate::metadata::instance::InstanceFacts;
+use crate::metadata::task::TaskFacts;
 
 /// One running copy of a program: a task, or what an instance runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,26 +31,39 @@ pub struct Workload {
     pub stop_timeout_s: u32,
 }
 
-/// How a program is run in AWS, which decides where its credentials come from.
+/// How a program is run in AWS, which decides where its credentials and
+/// metadata come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkloadKind {
-    Instance {
-        /// `i-…`
-        instance_id: String,
-        instance_type: String,
-        availability_zone: String,
-        instance_profile_arn: Option<String>,
-        role_name: Option<String>,
-        metadata: model::MetadataOptions,
-        tags: BTreeMap<String, String>,
-    },
-    Task {
-        cluster: String,
-        task_arn: String,
-        family: String,
-        container: String,
-        availability_zone: String,
-    },
+    Instance(InstanceFacts),
+    Task(TaskFacts),
+}
+
+impl WorkloadKind {
+    /// The service that vouches for the program's role.
+    pub fn service_principal(&self) -> &'static str {
+        match self {
+            Self::Instance(_) => "ec2.amazonaws.com",
+            Self::Task(_) => "ecs-tasks.amazonaws.com",
+        }
+    }
+
+    /// What trust policies see as `aws:SourceArn`: the task; AWS sets none for
+    /// an instance.
+    pub fn source_arn(&self) -> Option<&str> {
+        match self {
+            Self::Instance(_) => None,
+            Self::Task(task) => Some(&task.task_arn),
+        }
+    }
+
+    /// The name of its role sessions: the instance id, the task's own id.
+    pub fn session_name(&self) -> &str {
+        match self {
+            Self::Instance(instance) => &instance.instance_id,
+            Self::Task(task) => task.task_arn.rsplit('/').next().unwrap_or(&task.task_arn),
+        }
+    }
 }
 
 /// Where a program's output goes.

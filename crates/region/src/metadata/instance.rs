@@ -190,8 +190,15 @@ impl InstanceMetadata {
         let session = RoleSession {
             role_arn: role_arn.to_owned(),
             session_name: facts.instance_id.clone(),
+            source_arn: None,
         };
-        let credentials = self.vault.credentials(&session, now);
+        let Some(credentials) = self.vault.credentials(&session, now) else {
+            return json!({
+                "Code": "AssumeRoleUnauthorizedAccess",
+                "Message": format!("EC2 cannot assume the role {role_arn}"),
+                "LastUpdated": timestamp(now),
+            });
+        };
         json!({
             "Code": "Success",
             "LastUpdated": timestamp(credentials.issued_at),

@@ -211,8 +211,12 @@ impl TaskMetadata {
                 .next()
                 .unwrap_or_default()
                 .to_owned(),
+            source_arn: Some(task.facts.task_arn.clone()),
         };
-        let credentials = self.vault.credentials(&session, now);
+        let Some(credentials) = self.vault.credentials(&session, now) else {
+            let message = "the task's role cannot be assumed";
+            return failed(StatusCode::FORBIDDEN, "AccessDenied", message);
+        };
         json_response(&json!({
             "RoleArn": role_arn,
             "AccessKeyId": credentials.access_key_id,

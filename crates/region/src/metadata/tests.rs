@@ -21,12 +21,14 @@ fn here() -> IpAddr {
 /// Credentials that last an hour and are numbered in the order of issue.
 fn issue() -> Issue {
     let count = AtomicUsize::new(0);
-    Arc::new(move |session| RoleCredentials {
-        access_key_id: format!("ASIA{}", count.fetch_add(1, Ordering::Relaxed)),
-        secret_access_key: "secret".into(),
-        session_token: format!("token of {}", session.session_name),
-        issued_at: NOW,
-        expires_at: NOW + Duration::hours(1),
+    Arc::new(move |session| {
+        Some(RoleCredentials {
+            access_key_id: format!("ASIA{}", count.fetch_add(1, Ordering::Relaxed)),
+            secret_access_key: "secret".into(),
+            session_token: format!("token of {}", session.session_name),
+            issued_at: NOW,
+            expires_at: NOW + Duration::hours(1),
+        })
     })
 }
 

@@ -1,10 +1,14 @@
 //! From services, groups of instances and databases to running programs.
 
-use model::{Container, Eni, LogicalId, MasterUser, Model, Role, TaskDefinition};
+use model::{Container, Eni, LaunchTemplate, LogicalId, MasterUser, Model, Role, TaskDefinition};
+use time::OffsetDateTime;
 
 use super::fault::Faults;
 use crate::blueprint::balancer::TargetGroupName;
+use crate::blueprint::network::MacAddress;
 use crate::blueprint::{Database, LogStream, Workload, WorkloadKind};
+use crate::metadata::instance::{InstanceFacts, InstanceProfile};
+use crate::metadata::task::{ContainerFacts, TaskFacts};
 
 /// Seconds between SIGTERM and SIGKILL when the template does not say.
 /// (ECS Developer Guide, `stopTimeout`)
@@ -97,11 +101,13 @@ fn task(
     }
     let task_id: String = eni.interface_id.trim_start_matches("eni-").to_owned();
     let stack = &model.stack;
-    let cluster = model
-        .clusters
-        .values()
-        .next()
-        .map_or("default", |cluster| &cluster.name);
+    let cluster = model.clusters.values().next();
+    let cluster_name = cluster.map_or("default", |cluster| &cluster.name);
+    let task_arn = format!(
+        "arn:{}:ecs:{}:{}:task/{cluster_name}/{task_id}",
+        stack.partition, stack.region, stack.account_id
+    );
+    let task_role = role(model, definition.task_role.as_ref());
     let stream = log_stream(model, definition, container, &task_id);
     Some(Workload {
         name: eni.id.0.clone(),
@@ -109,19 +115,40 @@ fn task(
         eni: eni.id.clone(),
         address: eni.address,
         vpc: vpc_of(model, eni)?,
-        kind: WorkloadKind::Task {
-            cluster: cluster.to_owned(),
-            task_arn: format!(
-                "arn:{}:ecs:{}:{}:task/{cluster}/{task_id}",
-                stack.partition, stack.region, stack.account_id
-            ),
+        kind: WorkloadKind::Task(TaskFacts {
+            address: eni.address,
+            cluster_arn: cluster
+                .map(|cluster| cluster.arn.clone())
+                .unwrap_or_default(),
+            service: model
+                .services
+                .contains_key(owner)
+                .then(|| owner.to_string()),
             family: definition.family.clone(),
-            container: container.name.clone(),
+            revision: "1".to_owned(),
             availability_zone: zone_of(model, eni),
-        },
+            role_arn: task_role.map(|role| role.arn.clone()),
+            cpu: vcpus(definition.cpu.as_deref()),
+            memory_mib: definition
+                .memory
+                .as_ref()
+                .and_then(|m| m.parse().ok())
+                .unwrap_or(512),
+            container: ContainerFacts {
+                name: container.name.clone(),
+                image: container.image.clone(),
+                image_id: String::new(),
+                log: container.log_group.clone().map(|group| {
+                    let options = [("awslogs-group".to_owned(), group)].into();
+                    ("awslogs".to_owned(), options)
+                }),
+                started_at: OffsetDateTime::UNIX_EPOCH,
+            },
+            task_arn,
+        }),
         command: container.command.clone(),
         environment: container.environment.clone(),
-        role: role(model, definition.task_role.as_ref()).map(|role| role.arn.clone()),
+        role: task_role.map(|role| role.arn.clone()),
         log: stream,
         targets: targets.to_vec(),
         stop_timeout_s: container.stop_timeout_s.unwrap_or(STOP_TIMEOUT_S),
@@ -191,16 +218,79 @@ fn instance(
         }),
         targets: group.target_groups.iter().filter_map(target).collect(),
         stop_timeout_s: STOP_TIMEOUT_S,
-        kind: WorkloadKind::Instance {
-            instance_id,
-            instance_type: template.instance_type.clone().unwrap_or_default(),
-            availability_zone: zone_of(model, eni),
-            instance_profile_arn: profile.map(|profile| profile.arn.clone()),
-            role_name: role.map(|role| role.name.clone()),
-            metadata: template.metadata_options,
-            tags: template.tags.clone(),
-        },
+        kind: WorkloadKind::Instance(instance_facts(model, template, eni)?),
     })
+}
+
+fn instance_facts(model: &Model, template: &LaunchTemplate, eni: &Eni) -> Option<InstanceFacts> {
+    let subnet = model.subnets.get(&eni.subnet)?;
+    let vpc = model.vpcs.get(&subnet.vpc)?;
+    let region = &model.stack.region;
+    let groups = eni
+        .security_groups
+        .iter()
+        .filter_map(|id| model.security_groups.get(id));
+    let profile = template
+        .instance_profile
+        .as_ref()
+        .and_then(|id| model.instance_profiles.get(id));
+    let role = role(model, profile.and_then(|profile| profile.role.as_ref()));
+    let dashed = eni.address.to_string().replace('.', "-");
+    let options = template.metadata_options;
+    Some(InstanceFacts {
+        instance_id: model.instance_id(eni),
+        image_id: "ami-00000000000000000".to_owned(),
+        instance_type: template.instance_type.clone().unwrap_or_default(),
+        architecture: architecture(template.instance_type.as_deref()).to_owned(),
+        local_ipv4: eni.address,
+        local_hostname: format!("ip-{dashed}.{region}.compute.internal"),
+        mac: MacAddress::for_name(&eni.id.0).to_string(),
+        interface_id: eni.interface_id.clone(),
+        security_groups: groups
+            .map(|g| (g.group_id.clone(), g.name.clone()))
+            .collect(),
+        subnet_id: subnet.subnet_id.clone(),
+        subnet_cidr: subnet.cidr,
+        vpc_id: vpc.vpc_id.clone(),
+        vpc_cidr: *vpc.cidrs.first()?,
+        availability_zone: subnet.availability_zone.clone(),
+        region: region.clone(),
+        account_id: model.stack.account_id.clone(),
+        profile: profile.zip(role).map(|(profile, role)| InstanceProfile {
+            arn: profile.arn.clone(),
+            id: format!(
+                "AIPA{}",
+                &eni.interface_id.trim_start_matches("eni-").to_uppercase()
+            ),
+            role_arn: role.arn.clone(),
+        }),
+        user_data: None,
+        tags: options.instance_tags.then(|| template.tags.clone()),
+        endpoint_enabled: true,
+        token_required: options.tokens_required,
+        hop_limit: options.hop_limit,
+    })
+}
+
+/// Graviton families carry a `g` after their generation: `t4g`, `c7gn`.
+/// (EC2 User Guide, "Amazon EC2 instance type naming conventions")
+fn architecture(instance_type: Option<&str>) -> &'static str {
+    let family = instance_type
+        .and_then(|text| text.split('.').next())
+        .unwrap_or_default();
+    let options = family.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    if options.contains('g') {
+        "arm64"
+    } else {
+        "x86_64"
+    }
+}
+
+/// CPU units as vCPU: `256` is 0.25.
+/// (ECS Developer Guide, "Task size")
+fn vcpus(cpu: Option<&str>) -> String {
+    let units: f64 = cpu.and_then(|text| text.parse().ok()).unwrap_or(256.0);
+    format!("{}", units / 1024.0)
 }
 
 /// Databases with an interface and a master password that is not in the template.

@@ -8,9 +8,8 @@ use region::blueprint::network::lower::{NamespaceName, lower};
 use region::host::launch::Inside;
 use region::host::netns::{Namespaces, Netns};
 use region::host::process::{CA_BUNDLE, ChildCommand, Exit, Spawner, View};
-use region::postgres::{
-    self, Database, Durability, Installation, Prepared, Secret, StateDirectory, prepare,
-};
+use region::postgres::{self, Database, Durability, Installation, Prepared, Secret, prepare};
+use region::state::StateDirectory;
 use region::supervise::{Event, supervise};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +33,7 @@ impl World {
         let namespaces = Namespaces::build(&lower(&small())).unwrap();
         let spawner = Spawner::start(inside.privilege).unwrap();
         let state = PathBuf::from(std::env::var_os("STATE").unwrap());
-        let state = StateDirectory::lock(&state, std::process::id()).unwrap();
+        let state = StateDirectory::open(&state, false).unwrap();
         let signed = rcgen::generate_simple_self_signed(vec![ADDRESS.to_owned()]).unwrap();
         let wanted = Database {
             name: "Database".to_owned(),

@@ -27,9 +27,15 @@ pub const PLACE: &str = "/run/kickytime";
 /// The region's CA bundle, as a child sees it.
 pub const CA_BUNDLE: &str = "/run/kickytime/ca-bundle.pem";
 
-/// Where distributions keep the system's CA bundle.
-const SYSTEM_CA_BUNDLES: [&str; 5] = [
-    "/etc/ssl/certs/ca-certificates.crt",
+/// The directory of trusted certificates, which a child has to itself.
+const TRUST_DIRECTORY: &str = "/etc/ssl/certs";
+
+/// Files of [`TRUST_DIRECTORY`]: the system's bundle, and the authorities of
+/// RDS, which an image brings along.
+const TRUST_FILES: [&str; 2] = ["ca-certificates.crt", "rds.pem"];
+
+/// Where other distributions keep the system's CA bundle.
+const SYSTEM_CA_BUNDLES: [&str; 4] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/ca-bundle.pem",
@@ -248,6 +254,7 @@ pub(super) fn steps(view: &View, uid: u32, gid: u32) -> io::Result<Vec<Step>> {
     for (number, (path, contents)) in view.files(uid, gid).into_iter().enumerate() {
         place_file(&mut steps, &mut covers, number, Path::new(path), contents)?;
     }
+    covers.extend(trust_directory(view)?);
     let hidden = view.hidden.iter().map(PathBuf::as_path);
     let empty = [Path::new("/tmp"), Path::new("/home"), Path::new("/root")];
     for directory in hidden.chain(empty) {
@@ -267,6 +274,22 @@ pub(super) fn steps(view: &View, uid: u32, gid: u32) -> io::Result<Vec<Step>> {
         .map(Bind::target);
     for path in writable.chain(["/tmp".into(), "/dev/shm".into()]) {
         steps.push(Step::Writable(c_path(path)?));
+    }
+    Ok(steps)
+}
+
+/// The certificates to trust under the names programs look for, in a directory
+/// that holds nothing else.
+fn trust_directory(view: &View) -> io::Result<Vec<Step>> {
+    let directory = Path::new(TRUST_DIRECTORY);
+    if view.ca_bundle.is_empty() || !directory.is_dir() {
+        return Ok(Vec::new());
+    }
+    let directory = fs::canonicalize(directory)?;
+    let mut steps = vec![Step::Empty(c_path(&directory)?)];
+    for name in TRUST_FILES {
+        let contents = view.ca_bundle.clone().into_bytes();
+        steps.push(Step::File(c_path(directory.join(name))?, contents));
     }
     Ok(steps)
 }

@@ -4,12 +4,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 /// Its presence says that a directory is ours to empty.
 const MARKER: &str = "kickytime-state";
 const LOCK: &str = "lock";
+/// Longest wait for the lock of a region that is just ending.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A locked state directory. The lock goes with the value, or with the
 /// process, however it ends.
@@ -48,18 +52,27 @@ impl StateDirectory {
     ///
     /// When it cannot be made, is in use, or is not ours to empty.
     pub fn open(path: &Path, fresh: bool) -> Result<Self, StateError> {
-        let failed = |source| StateError::Io { path: path.to_owned(), source };
+        let failed = |source| StateError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let is_new = fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
         if !is_new && !path.join(MARKER).exists() {
             return Err(StateError::NotOurs(path.to_owned()));
         }
         let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(path).map_err(failed)?;
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(failed)?;
         let path = path.canonicalize().map_err(failed)?;
-        let failed = |source| StateError::Io { path: path.clone(), source };
+        let failed = |source| StateError::Io {
+            path: path.clone(),
+            source,
+        };
         let lock = private(&path.join(LOCK)).map_err(failed)?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
-            .map_err(|_| StateError::Locked(path.clone()))?;
+        let lock = patiently(lock).ok_or_else(|| StateError::Locked(path.clone()))?;
         if fresh {
             empty(&path).map_err(failed)?;
         }
@@ -89,9 +102,30 @@ impl StateDirectory {
     }
 }
 
+/// A region that was killed a moment ago still holds the lock, until the kernel
+/// has ended its last process.
+fn patiently(mut file: File) -> Option<Flock<File>> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Some(lock),
+            Err((back, Errno::EWOULDBLOCK)) if Instant::now() < end => {
+                file = back;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
 /// A file only its owner can read, kept if it is there.
 fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Everything but the lock.
@@ -120,8 +154,14 @@ mod tests {
         let path = parent.path().join("state");
         let held = StateDirectory::open(&path, false).unwrap();
         fs::write(path.join("data"), "x").unwrap();
-        assert!(matches!(StateDirectory::open(&path, true), Err(StateError::Locked(_))));
-        assert!(path.join("data").exists(), "a refused start must lose nothing");
+        assert!(matches!(
+            StateDirectory::open(&path, true),
+            Err(StateError::Locked(_))
+        ));
+        assert!(
+            path.join("data").exists(),
+            "a refused start must lose nothing"
+        );
         drop(held);
         drop(StateDirectory::open(&path, true).unwrap());
         assert!(!path.join("data").exists());
@@ -129,7 +169,10 @@ mod tests {
         let foreign = parent.path().join("photos");
         fs::create_dir(&foreign).unwrap();
         fs::write(foreign.join("one.jpg"), "x").unwrap();
-        assert!(matches!(StateDirectory::open(&foreign, true), Err(StateError::NotOurs(_))));
+        assert!(matches!(
+            StateDirectory::open(&foreign, true),
+            Err(StateError::NotOurs(_))
+        ));
         assert!(foreign.join("one.jpg").exists());
     }
 }
