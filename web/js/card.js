@@ -15,10 +15,10 @@ export function card(first, { actions } = {}) {
   const count = h('p', { class: 'count' });
   const badge = h('span', { class: 'badge', 'data-testid': 'match-status' });
   const mine = h('span', { class: 'badge mine' }, t('match.joined'));
-  const place = h('h3', {});
+  const place = h('h3', { id: `place-${first.id}` });
   const calendar = h('time', { class: 'calendar' });
   const clock = h('span', { class: 'clock' });
-  const button = h('button', { type: 'button', class: 'button' });
+  const button = h('button', { type: 'button', class: 'button', 'aria-describedby': place.id });
   const foot = h('div', { class: 'card-actions' });
   const element = h('article', { class: 'card', 'data-testid': 'match-card', 'data-match-id': first.id, id: `match-${first.id}` },
     calendar,
@@ -26,7 +26,7 @@ export function card(first, { actions } = {}) {
       h('div', { class: 'badges' }, clock, badge, mine),
       place, seats, count),
     foot);
-  let shown;
+  let shown = first;
 
   button.addEventListener('click', () => (store.isJoined(shown.id) ? leave(shown) : join(shown)));
   if (actions) replace(foot, ...actions(() => shown));
@@ -72,14 +72,12 @@ function drawSeats(seats, match, joined) {
 function drawButton(button, match, joined) {
   const over = ['CLOSED', 'CANCELED'].includes(match.matchStatus);
   const full = match.matchStatus === 'FULL';
-  const values = { location: match.location, when: seoul.whole(match.matchDateTime) };
   button.hidden = over && !(joined && match.matchStatus === 'CANCELED');
   // disabled would drop the focus of whoever pressed it
   button.setAttribute('aria-disabled', String(store.isBusy(match.id) || (full && !joined)));
   button.className = joined ? 'button quiet' : 'button';
   button.dataset.testid = joined ? 'leave' : 'join';
   button.textContent = joined ? t('match.leave') : full ? t('match.full') : t('match.join');
-  button.setAttribute('aria-label', t(joined ? 'match.leaveOf' : 'match.joinOf', values));
 }
 
 async function join(match) {

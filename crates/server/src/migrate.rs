@@ -111,14 +111,16 @@ async fn wait_for(
 
 /// Applies what is missing of `migrations` on one connection.
 async fn apply(client: &mut Client, migrations: &[Migration]) -> Result<usize, MigrateError> {
-    // a migration may rightly take longer than any request
+    // another runner's migrations, like ours, may rightly take longer than any request
     client
-        .batch_execute("SET statement_timeout = 0; SET lock_timeout = '30s'")
+        .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")
         .await?;
     // released with the connection
     client
         .execute("SELECT pg_advisory_lock($1)", &[&LOCK])
         .await?;
+    // but whoever waits for a table's lock makes everybody behind it wait as well
+    client.batch_execute("SET lock_timeout = '30s'").await?;
     client
         .batch_execute(
             "CREATE TABLE IF NOT EXISTS schema_migrations (

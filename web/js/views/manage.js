@@ -87,6 +87,8 @@ function creation() {
 // The buttons of one card. `match()` is the match as it is shown now.
 function actions(match) {
   const values = () => ({ location: match().location, when: seoul.whole(match().matchDateTime) });
+  // which match a button is about, for who hears the buttons one by one
+  const about = { 'aria-describedby': `place-${match().id}` };
   const people = h('div', { class: 'people', hidden: true });
 
   async function show(event) {
@@ -127,9 +129,9 @@ function actions(match) {
   });
 
   return [
-    h('button', { type: 'button', class: 'button quiet small', 'aria-expanded': 'false', 'data-testid': 'participants', onclick: show }, t('manage.participants')),
-    h('button', { type: 'button', class: 'button quiet small cancel-match', 'data-testid': 'cancel-match', onclick: cancel }, t('manage.cancel')),
-    h('button', { type: 'button', class: 'button quiet small danger-text', 'data-testid': 'delete-match', onclick: remove }, t('manage.delete')),
+    h('button', { type: 'button', class: 'button quiet small', 'aria-expanded': 'false', ...about, 'data-testid': 'participants', onclick: show }, t('manage.participants')),
+    h('button', { type: 'button', class: 'button quiet small cancel-match', ...about, 'data-testid': 'cancel-match', onclick: cancel }, t('manage.cancel')),
+    h('button', { type: 'button', class: 'button quiet small danger-text', ...about, 'data-testid': 'delete-match', onclick: remove }, t('manage.delete')),
     people,
   ];
 }

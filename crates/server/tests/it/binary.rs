@@ -438,6 +438,89 @@ fn says_nothing_private(log: &str, tokens: &[&str]) {
     );
 }
 
+/// What a player's page does: asks again with the same key until it has an answer.
+async fn join_until_answered(
+    port: Arc<Mutex<u16>>,
+    path: String,
+    bearer: String,
+    key: String,
+) -> Value {
+    loop {
+        let request = Request::post(&path)
+            .header("authorization", &bearer)
+            .header("idempotency-key", &key)
+            .body(Body::empty())
+            .expect("a request");
+        let port = *port.lock().expect("unpoisoned");
+        match exchange(port, request).await {
+            Some((status, _, body)) if status != 503 => {
+                let body: Value = serde_json::from_slice(&body).expect("json");
+                assert_eq!(status, 201, "{body}");
+                return body;
+            }
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_loses_or_doubles_a_seat_when_the_service_is_killed() {
+    let surroundings = Surroundings::start("password").await;
+    let sql = cluster().client(&surroundings.database).await;
+    sql.batch_execute("CREATE ROLE app SUPERUSER LOGIN PASSWORD 'password'")
+        .await
+        .expect("a role");
+    assert!(surroundings.migrate().await.status.success());
+    sql.batch_execute(
+        "INSERT INTO users (cognito_sub, email, email_verified, nickname)
+             SELECT 'sub-' || n, n || '@example.com', true, 'p' FROM generate_series(1, 22) n;
+         INSERT INTO matches (location, starts_at, max_players)
+             SELECT 'here', now() + interval '1 hour', 22 FROM generate_series(1, 20)",
+    )
+    .await
+    .expect("inserted");
+    let mut matches = Running::start(&surroundings, "matches").await;
+    let port = Arc::new(Mutex::new(matches.port));
+    let mut players = tokio::task::JoinSet::new();
+    for player in 1..=22 {
+        let mut claims = access_claims(&format!("sub-{player}"));
+        claims["iss"] = json!(surroundings.issuer());
+        let bearer = format!("Bearer {}", PoolKey::usual().sign(&claims));
+        let port = Arc::clone(&port);
+        players.spawn(async move {
+            for id in 1..=20 {
+                let path = format!("/api/matches/{id}/participants");
+                let key = format!("{player}-{id}");
+                join_until_answered(Arc::clone(&port), path, bearer.clone(), key).await;
+            }
+        });
+    }
+    let joined = async || -> i64 {
+        sql.query_one("SELECT count(*) FROM participants", &[])
+            .await
+            .expect("counted")
+            .get(0)
+    };
+    for at_least in [60, 180, 300] {
+        eventually("joins go on", async || joined().await >= at_least).await;
+        matches.child.kill().expect("ours");
+        matches = Running::start(&surroundings, "matches").await;
+        *port.lock().expect("unpoisoned") = matches.port;
+    }
+    while let Some(player) = players.join_next().await {
+        player.expect("every join is answered in the end");
+    }
+    assert_eq!(joined().await, 22 * 20);
+    let drifted = "SELECT count(*) FROM matches WHERE joined <> 22";
+    assert_eq!(
+        sql.query_one(drifted, &[])
+            .await
+            .expect("counted")
+            .get::<_, i64>(0),
+        0
+    );
+}
+
 #[tokio::test]
 async fn settings_that_are_missing_or_wrong_are_named_with_status_2() {
     let run = |arguments: &[&str], environment: &[(&str, &str)]| {

@@ -63,6 +63,37 @@ fn every_word_that_is_asked_for_is_there() {
 }
 
 #[test]
+fn no_word_is_left_over() {
+    let mut text = String::new();
+    for path in files(&web().join("js"), "js") {
+        if !path
+            .parent()
+            .is_some_and(|parent| parent.ends_with("words"))
+        {
+            text += &read(&path);
+        }
+    }
+    // asked for by a part of the key: `status.${…}`, `manage.${name}Title`
+    let composed = [
+        "problem.",
+        "status.",
+        "rank.",
+        "role.",
+        "field.",
+        "welcome.",
+        "mine.",
+        "manage.cancel",
+        "manage.delete",
+    ];
+    for key in words("ko") {
+        let is_used = text.contains(&format!("t('{key}'"))
+            || text.contains(&format!("'{key}'"))
+            || composed.iter().any(|start| key.starts_with(start));
+        assert!(is_used, "`{key}`");
+    }
+}
+
+#[test]
 fn every_code_of_the_service_has_a_sentence() {
     let known = words("en");
     for document in ["users", "matches"] {
