@@ -143,7 +143,8 @@ impl Channel {
     /// Queues a stream message. Look at [`Channel::can_send`] first for data; the few
     /// control messages of a session go regardless.
     ///
-    /// An empty payload cannot be sent: neither official end can write one.
+    /// # Panics
+    /// On an empty payload: neither official end can write or read one.
     pub fn send(&mut self, payload_type: PayloadType, payload: Bytes, now: Duration) {
         assert!(!payload.is_empty(), "a stream message has a payload");
         let sequence_number = self.outgoing.next_sequence_number();

@@ -19,6 +19,8 @@
 //! `now` is the time since any fixed moment on a clock that only goes forward.
 #![deny(clippy::disallowed_methods)]
 
+#[doc(hidden)]
+pub mod fuzz;
 pub mod message;
 pub mod wire;
 

@@ -116,6 +116,9 @@ pub struct Mux {
     /// Received bytes that wait to be read.
     unread: usize,
     keepalive_at: Option<Duration>,
+    /// Whether anything came. An accepting end keeps quiet until then: an official
+    /// client is not ready to listen before it has spoken.
+    has_heard: bool,
     events: VecDeque<MuxEvent>,
 }
 
@@ -134,6 +137,7 @@ impl Mux {
             turns: VecDeque::new(),
             loose: VecDeque::new(),
             unread: 0,
+            has_heard: false,
             keepalive_at: config.keepalive.map(|interval| now + interval),
             events: VecDeque::new(),
             config,
@@ -245,6 +249,7 @@ impl Mux {
     /// # Errors
     /// When they are not smux.
     pub fn handle_bytes(&mut self, bytes: Bytes, now: Duration) -> Result<(), MuxFault> {
+        self.has_heard = true;
         let mut rest = bytes;
         while let Some(item) = self.decoder.next(&mut rest)? {
             match item {
@@ -328,7 +333,8 @@ impl Mux {
 
     /// The next piece of the byte stream, of at most `limit` bytes.
     ///
-    /// `limit` must hold a frame header and some data; official ends use 1024.
+    /// # Panics
+    /// When `limit` is under 128: it must hold frames. Official ends use 1024.
     pub fn poll_bytes(&mut self, limit: usize) -> Option<Bytes> {
         assert!(limit >= 2 * SMALLEST_FRAME, "a payload holds a frame");
         let mut bytes = BytesMut::new();
@@ -398,7 +404,9 @@ impl Mux {
         if let (Some(at), Some(interval)) = (self.keepalive_at, self.config.keepalive)
             && at <= now
         {
-            self.loose.push_back((Command::Nop, StreamId(0)));
+            if self.config.opens || self.has_heard {
+                self.loose.push_back((Command::Nop, StreamId(0)));
+            }
             self.keepalive_at = Some(now + interval);
         }
     }

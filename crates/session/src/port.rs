@@ -100,6 +100,48 @@ pub enum PortFault {
 }
 
 /// One end of a port session.
+///
+/// Both ends, without a network between them:
+///
+/// ```
+/// use session::{
+///     AgentOffer, ChannelConfig, PortConfig, PortEvent, PortSession, Read, Session, SessionKind,
+/// };
+/// use std::{collections::BTreeMap, time::Duration};
+///
+/// let now = Duration::ZERO;
+/// let offer = AgentOffer {
+///     agent_version: "3.3.3572.0".to_owned(),
+///     kind: SessionKind::Port,
+///     properties: BTreeMap::from([("type".to_owned(), "LocalPortForwarding".to_owned())]),
+///     kms_key_id: None,
+///     customer_message: String::new(),
+///     extension: None,
+/// };
+/// // the last arguments are random in earnest
+/// let client = Session::client("1.2.764.0", true, ChannelConfig::default(), [1; 16]);
+/// let agent = Session::agent("s-1", offer, ChannelConfig::default(), [2; 16]);
+/// let mut client = PortSession::new(client, PortConfig::default());
+/// let mut agent = PortSession::new(agent, PortConfig::default());
+///
+/// fn carry(from: &mut PortSession, to: &mut PortSession, now: Duration) {
+///     while let Some(frame) = from.poll_transmit(now) {
+///         to.handle_message(&frame, now);
+///     }
+/// }
+///
+/// client.handle_connected(now);
+/// agent.handle_connected(now);
+/// carry(&mut agent, &mut client, now);
+/// carry(&mut client, &mut agent, now);
+/// carry(&mut agent, &mut client, now);
+/// assert!(matches!(client.poll_event(), Some(PortEvent::Opened { .. })));
+///
+/// let connection = client.open().expect("the session is open");
+/// client.write(connection, b"SELECT 1");
+/// carry(&mut client, &mut agent, now);
+/// assert_eq!(agent.read(connection, now), Read::Data("SELECT 1".into()));
+/// ```
 #[derive(Debug)]
 pub struct PortSession {
     session: Session,

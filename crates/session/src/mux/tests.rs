@@ -219,6 +219,25 @@ fn keepalive_is_a_frame_without_a_stream() {
 }
 
 #[test]
+fn an_accepting_end_keeps_quiet_until_it_has_heard_something() {
+    let keepalive = Some(Duration::from_secs(10));
+    let mut agent = Mux::new(
+        MuxConfig {
+            keepalive,
+            ..MuxConfig::new(false, false)
+        },
+        NOW,
+    );
+    agent.handle_timeout(Duration::from_secs(10));
+    assert_eq!(agent.poll_bytes(1024), None);
+    agent
+        .handle_bytes(Bytes::from_static(b"\x01\x00\0\0\x03\0\0\0"), NOW)
+        .unwrap();
+    agent.handle_timeout(Duration::from_secs(20));
+    assert!(agent.poll_bytes(1024).is_some());
+}
+
+#[test]
 fn streams_beyond_the_limit_are_closed_at_once() {
     let (mut client, mut agent) = pair(false);
     let ids: Vec<_> = std::iter::from_fn(|| client.open()).take(1025).collect();
