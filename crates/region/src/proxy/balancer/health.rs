@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, header};
 use tokio::task::JoinSet;
@@ -13,8 +14,23 @@ use crate::blueprint::balancer::{HealthCheck, TargetGroupName, TargetId};
 use crate::proxy::pool::{Endpoint, Pool, PoolOptions, UpstreamError};
 use crate::serve::{Stop, empty};
 
+/// Between checks of a target that has just been registered and has not
+/// answered yet.
+const EAGER: Duration = Duration::from_millis(50);
+
+/// When a target is checked next.
+struct Watch {
+    next: Instant,
+    /// Until then a failure before the first success is not held against it.
+    eager_until: Instant,
+}
+
 /// Checks every target of one group until `stop`: at once when it is
 /// registered, then every interval.
+///
+/// A program is registered when it is started, some hundred milliseconds
+/// before it answers. AWS would notice that at the next interval; here a person
+/// waits, so for the first interval an initial target is asked again at once.
 pub(super) async fn check_group(
     targets: Arc<Targets>,
     node: NodeIndex,
@@ -24,16 +40,19 @@ pub(super) async fn check_group(
 ) {
     let check = Arc::new(check);
     let mut changed = targets.subscribe();
-    let mut due: BTreeMap<TargetId, Instant> = BTreeMap::new();
+    let mut due: BTreeMap<TargetId, Watch> = BTreeMap::new();
     let mut running = JoinSet::new();
     loop {
         let now = Instant::now();
         let registered = targets.to_check(&group);
         due.retain(|target, _| registered.contains(target));
         for target in registered {
-            let at = due.entry(target.clone()).or_insert(now);
-            if *at <= now {
-                *at = now + check.interval;
+            let watch = due.entry(target.clone()).or_insert(Watch {
+                next: now,
+                eager_until: now + check.interval,
+            });
+            if watch.next <= now {
+                watch.next = now + check.interval;
                 let check = Arc::clone(&check);
                 running.spawn(async move {
                     let outcome = check_once(&target, &check).await;
@@ -41,7 +60,7 @@ pub(super) async fn check_group(
                 });
             }
         }
-        let next_check = due.values().min().copied();
+        let next_check = due.values().map(|watch| watch.next).min();
         let next_cut = targets.next_cut(&group).map(Instant::from_std);
         let wake = next_check
             .into_iter()
@@ -53,7 +72,16 @@ pub(super) async fn check_group(
             _changed = changed.changed() => {}
             () = tokio::time::sleep_until(wake) => {}
             Some(Ok((target, outcome))) = running.join_next() => {
-                targets.observe(node, &group, &target, outcome);
+                let now = Instant::now();
+                match due.get_mut(&target) {
+                    Some(watch) if outcome.is_err()
+                        && now < watch.eager_until
+                        && targets.is_initial(node, &group, &target) =>
+                    {
+                        watch.next = now + EAGER;
+                    }
+                    _ => targets.observe(node, &group, &target, outcome),
+                }
             }
         }
     }

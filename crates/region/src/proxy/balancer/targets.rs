@@ -183,6 +183,22 @@ impl Targets {
             .min()
     }
 
+    /// Whether a node has not yet settled on a target's health.
+    pub(super) fn is_initial(
+        &self,
+        node: NodeIndex,
+        group: &TargetGroupName,
+        target: &TargetId,
+    ) -> bool {
+        let mut groups = self.lock();
+        let entries = groups.get_mut(group).map(|group| &mut group.entries);
+        let mut found = entries
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.target == *target);
+        found.any(|entry| entry.by(node).health == Health::Initial)
+    }
+
     /// Takes the outcome of one check.
     pub(super) fn observe(
         &self,
