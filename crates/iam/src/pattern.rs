@@ -30,7 +30,8 @@ enum Token {
     Byte(u8),
     AnyChar,
     AnyRun,
-    Variable(Variable),
+    /// Boxed: patterns are mostly bytes, and there are many.
+    Variable(Box<Variable>),
 }
 
 /// What a `*` may run over.
@@ -141,7 +142,7 @@ impl Pattern {
     /// The policy variables it needs from the request.
     pub fn variables(&self) -> impl Iterator<Item = &Variable> {
         self.tokens.iter().filter_map(|token| match token {
-            Token::Variable(variable) => Some(variable),
+            Token::Variable(variable) => Some(&**variable),
             _ => None,
         })
     }
@@ -239,7 +240,7 @@ fn variable_at(text: &str) -> Option<(Token, usize)> {
         None => (inner, None),
     };
     let key = key.trim().to_ascii_lowercase();
-    (!key.is_empty()).then_some((Token::Variable(Variable { key, default }), length))
+    (!key.is_empty()).then_some((Token::Variable(Box::new(Variable { key, default })), length))
 }
 
 /// Where to resume when the text after a `*` did not fit: one character later.

@@ -4,7 +4,7 @@ use super::named;
 use super::reason::{MatchedStatement, Missed, NearMiss};
 use super::{Named, PolicyKind};
 use crate::context::Request;
-use crate::document::{ActionClause, Effect, ResourceClause, Statement};
+use crate::document::{ActionClause, Effect, Statement};
 
 /// A request prepared for being compared with many statements.
 pub(super) struct Asked<'a> {
@@ -24,7 +24,7 @@ impl<'a> Asked<'a> {
     /// Whether the statement applies, as part of a policy of `kind`.
     pub(super) fn is_met_by(&self, statement: &Statement, kind: PolicyKind) -> bool {
         self.action_met(&statement.action)
-            && self.resource_met(statement.resource.as_ref(), kind)
+            && self.resource_met(statement, kind)
             && self.principal_met(statement, kind)
             && statement
                 .conditions
@@ -40,8 +40,8 @@ impl<'a> Asked<'a> {
             != clause.negated
     }
 
-    fn resource_met(&self, clause: Option<&ResourceClause>, kind: PolicyKind) -> bool {
-        let Some(clause) = clause else {
+    fn resource_met(&self, statement: &Statement, kind: PolicyKind) -> bool {
+        let Some(clause) = &statement.resource else {
             // a trust policy is about its own role
             return kind == PolicyKind::Trust;
         };
@@ -51,11 +51,16 @@ impl<'a> Asked<'a> {
                 .single()
                 .map(str::to_owned)
         };
+        let mut is_unresolved = false;
         let matches = clause.patterns.iter().any(|pattern| {
-            pattern
-                .resolved(resolve)
-                .is_some_and(|pattern| pattern.matches_arn(self.request.resource))
+            let resolved = pattern.resolved(resolve);
+            is_unresolved |= resolved.is_none();
+            resolved.is_some_and(|pattern| pattern.matches_arn(self.request.resource))
         });
+        if clause.negated && is_unresolved {
+            // "everything but we do not know what" must not allow everything
+            return !matches && statement.effect == Effect::Deny;
+        }
         matches != clause.negated
     }
 
@@ -80,7 +85,7 @@ impl<'a> Asked<'a> {
         if statement.effect != Effect::Allow || !self.action_met(&statement.action) {
             return None;
         }
-        if !self.resource_met(statement.resource.as_ref(), kind) {
+        if !self.resource_met(statement, kind) {
             return Some(Missed::Resource);
         }
         if !self.principal_met(statement, kind) {

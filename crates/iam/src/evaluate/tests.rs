@@ -469,6 +469,8 @@ fn not_action_and_not_resource() {
         "s3:GetObject",
         "arn:aws:s3:::"
     ));
+    let but_own = json!({"Effect": "Allow", "Action": "s3:*", "NotResource": "arn:aws:s3:::${aws:PrincipalTag/bucket}"});
+    assert!(!granting(but_own, "s3:GetObject", "arn:aws:s3:::b"));
 }
 
 #[test]

@@ -107,6 +107,30 @@ fn faults_have_the_names_aws_gives_them() {
 }
 
 #[test]
+fn an_http_date_serves_where_there_is_no_other() {
+    let credential = "AKIDEXAMPLE/20150830/us-east-1/service/aws4_request";
+    let mut headers = headers(&[("date", "Sun, 30 Aug 2015 12:36:00 GMT")]);
+    let authorization =
+        format!("AWS4-HMAC-SHA256 Credential={credential},SignedHeaders=date;host,Signature=00");
+    headers.insert(
+        "authorization",
+        HeaderValue::from_str(&authorization).unwrap(),
+    );
+    let request = HttpRequest {
+        method: "GET",
+        path: "/",
+        query: "",
+        headers: &headers,
+    };
+    let presented = Presented::read(&request).unwrap();
+    assert_eq!(presented.signed_at, SUITE_TIME);
+    assert_eq!(
+        (presented.region.as_str(), presented.service.as_str()),
+        ("us-east-1", "service")
+    );
+}
+
+#[test]
 fn secrets_do_not_show() {
     let shown = format!("{:?}", suite_credentials(Some("token-of-gold")));
     assert!(
