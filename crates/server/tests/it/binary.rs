@@ -36,6 +36,8 @@ struct Surroundings {
     roots: PathBuf,
     password: Arc<Mutex<String>>,
     database: String,
+    /// The service's user in the database; users are the whole server's.
+    role: String,
     _directory: tempfile::TempDir,
 }
 
@@ -44,11 +46,12 @@ impl Surroundings {
         let database = cluster().empty_database().await;
         let password = Arc::new(Mutex::new(password.to_owned()));
         let secret = Arc::clone(&password);
-        let dbname = database.clone();
+        let role = format!("app_{database}");
+        let (dbname, username) = (database.clone(), role.clone());
         let secrets_port = serve(None, move |target| {
             assert_eq!(target, "secretsmanager.GetSecretValue", "the one action the role allows");
             let text = json!({
-                "engine": "postgres", "username": "app", "password": *secret.lock().expect("unpoisoned"),
+                "engine": "postgres", "username": username, "password": *secret.lock().expect("unpoisoned"),
                 "host": "localhost", "port": cluster().port, "dbname": dbname
             });
             json!({"ARN": SECRET_ARN, "Name": "kickytime/db", "VersionId": "v", "SecretString": text.to_string()})
@@ -75,6 +78,7 @@ impl Surroundings {
             roots,
             password,
             database,
+            role,
             _directory: directory,
         }
     }
@@ -103,6 +107,18 @@ impl Surroundings {
             .env("SSL_CERT_FILE", &self.roots)
             .env("PGSSLROOTCERT", &cluster().authority);
         command
+    }
+
+    /// A client for looking behind the service's back, after making its user.
+    async fn sql_with_role(&self) -> tokio_postgres::Client {
+        let sql = cluster().client(&self.database).await;
+        let password = self.password.lock().expect("unpoisoned").clone();
+        let create = format!(
+            "CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{password}'",
+            self.role
+        );
+        sql.batch_execute(&create).await.expect("a role");
+        sql
     }
 
     async fn migrate(&self) -> Output {
@@ -285,11 +301,7 @@ async fn exchange(port: u16, mut request: Request<Body>) -> Option<(StatusCode, 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signs_in_opens_joins_survives_a_new_password_and_drains() {
     let surroundings = Surroundings::start("first password").await;
-    let admin = cluster().client(&surroundings.database).await;
-    admin
-        .batch_execute("CREATE ROLE app SUPERUSER LOGIN PASSWORD 'first password'")
-        .await
-        .expect("a role");
+    let admin = surroundings.sql_with_role().await;
     for _ in 0..2 {
         let migrated = surroundings.migrate().await;
         assert!(
@@ -331,15 +343,16 @@ async fn signs_in_opens_joins_survives_a_new_password_and_drains() {
     assert_eq!(matches.call("POST", &path, &auth, None).await.0, 201);
 
     // rotation: the database knows the new password first, then the secret does
+    let role = &surroundings.role;
     admin
-        .batch_execute("ALTER ROLE app PASSWORD 'second password'")
+        .batch_execute(&format!("ALTER ROLE {role} PASSWORD 'second password'"))
         .await
         .expect("rotated");
     *surroundings.password.lock().expect("unpoisoned") = "second password".to_owned();
     admin
-        .batch_execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'",
-        )
+        .batch_execute(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+        ))
         .await
         .expect("cut off");
     eventually("healthy with the new password", async || {
@@ -466,10 +479,7 @@ async fn join_until_answered(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_loses_or_doubles_a_seat_when_the_service_is_killed() {
     let surroundings = Surroundings::start("password").await;
-    let sql = cluster().client(&surroundings.database).await;
-    sql.batch_execute("CREATE ROLE app SUPERUSER LOGIN PASSWORD 'password'")
-        .await
-        .expect("a role");
+    let sql = surroundings.sql_with_role().await;
     assert!(surroundings.migrate().await.status.success());
     sql.batch_execute(
         "INSERT INTO users (cognito_sub, email, email_verified, nickname)
