@@ -1,6 +1,6 @@
 //! What follows from a template, before any account exists?
 //!
-//! Who can reach whom ([`reach`]). Every answer is a pure function of a
+//! Who can reach whom ([`reach`]), who may do what ([`access`]). Every answer is a pure function of a
 //! [`model::Model`] and carries its reasons and their places in the template.
 //!
 //! **Invariant:** nothing here reads a file, a clock or the network, and no
@@ -8,5 +8,6 @@
 //! the kernel there is the check on the reasoning here.
 #![deny(clippy::disallowed_methods)]
 
+pub mod access;
 pub mod reach;
 pub mod set;

@@ -10,6 +10,8 @@
 //! reach FROM -> TO[:PORT] accept [TRAFFIC]
 //! reach FROM -> TO[:PORT] forwarded
 //! reach FROM -> TO[:PORT] drop CODE[, CODE]
+//! can PRINCIPAL ACTION RESOURCE [KEY=VALUE ...] allow|deny
+//! who-can ACTION RESOURCE: NAME[ on condition][ by NAME], ...
 //! ```
 
 use std::collections::BTreeSet;
@@ -17,6 +19,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use analysis::access::{Access, Degree};
 use analysis::reach::{Network, Outcome, ask, place, target};
 use model::Model;
 
@@ -123,8 +126,59 @@ fn holds(model: &Model, statement: &str) -> Result<(), String> {
     let (verb, rest) = statement.split_once(' ').ok_or("no verb")?;
     match verb {
         "reach" => reach(model, rest),
+        "can" => can(model, rest),
+        "who-can" => who_can(model, rest),
         _ => Err(format!("unknown verb `{verb}`")),
     }
+}
+
+fn can(model: &Model, statement: &str) -> Result<(), String> {
+    let mut words = statement.split(' ');
+    let (Some(principal), Some(action), Some(resource)) =
+        (words.next(), words.next(), words.next())
+    else {
+        return Err("too few words".to_owned());
+    };
+    let mut rest: Vec<&str> = words.collect();
+    let expected = rest.pop().ok_or("no expectation")?;
+    let mut context = iam::Context::new();
+    for pair in rest {
+        let (key, value) = pair.split_once('=').ok_or("no `=`")?;
+        context.set(key, value);
+    }
+    let access = Access::new(model);
+    let answer = access.can(principal, action, resource, &context);
+    let answer = answer.map_err(|error| error.to_string())?;
+    let found = if answer.is_allowed() { "allow" } else { "deny" };
+    let reasons: Vec<_> = answer
+        .parts
+        .iter()
+        .map(|part| part.evaluation.to_string())
+        .collect();
+    (found == expected)
+        .then_some(())
+        .ok_or(format!("it is {found}: {reasons:?}"))
+}
+
+fn who_can(model: &Model, statement: &str) -> Result<(), String> {
+    let (question, expected) = statement.split_once(": ").ok_or("no expectation")?;
+    let (action, resource) = question.split_once(' ').ok_or("no resource")?;
+    let access = Access::new(model);
+    let standings = access.who_can(action, resource, &iam::Context::new());
+    let standings = standings.map_err(|error| error.to_string())?;
+    let able = standings.iter().filter_map(|standing| {
+        let name = &standing.answer.principal;
+        match (standing.degree, standing.by_way_of.last()) {
+            (Degree::Yes, _) => Some(name.clone()),
+            (Degree::OnCondition, _) => Some(format!("{name} on condition")),
+            (Degree::No, Some(step)) => Some(format!("{name} by {}", step.to)),
+            (Degree::No, None) => None,
+        }
+    });
+    let found = able.collect::<Vec<_>>().join(", ");
+    (found == expected)
+        .then_some(())
+        .ok_or(format!("it is `{found}`"))
 }
 
 fn reach(model: &Model, statement: &str) -> Result<(), String> {

@@ -70,6 +70,21 @@ Examples:
   kickytime reach UsersService Database:5432
   kickytime reach 203.0.113.0/24 LoadBalancer")]
     Reach(Reach),
+    /// Say whether a principal may do something, and by which statements.
+    #[command(after_help = "\
+PRINCIPAL is a role, a service or Auto Scaling group (its first role, calling
+through the VPC's endpoints), a managed policy (whoever holds it), an ARN, an
+AWS service such as logs.amazonaws.com, `root` or `anonymous`.
+
+Examples:
+  kickytime can UsersService secretsmanager:GetSecretValue DatabaseSecret
+  kickytime can DeployRole iam:PassRole UsersTaskRole --context iam:PassedToService=ecs-tasks.amazonaws.com")]
+    Can(Can),
+    /// Say who may do something, at once, on a condition or as somebody else.
+    #[command(after_help = "\
+Example:
+  kickytime who-can kms:Decrypt Key")]
+    WhoCan(WhoCan),
 }
 
 /// Which template, and with which values.
@@ -189,6 +204,42 @@ impl TemplateOptions {
             stack_name: self.stack_name.clone(),
         }
     }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Can {
+    pub(crate) principal: String,
+    /// `service:Operation`.
+    pub(crate) action: String,
+    /// A logical id, an ARN, or `*`.
+    #[arg(default_value = "*")]
+    pub(crate) resource: String,
+    #[command(flatten)]
+    pub(crate) question: Question,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WhoCan {
+    /// `service:Operation`.
+    pub(crate) action: String,
+    /// A logical id, an ARN, or `*`.
+    #[arg(default_value = "*")]
+    pub(crate) resource: String,
+    #[command(flatten)]
+    pub(crate) question: Question,
+}
+
+/// What questions about permissions have in common.
+#[derive(Args, Debug)]
+pub(crate) struct Question {
+    /// A condition key of the request, such as `aws:SourceIp=203.0.113.7`; may be repeated.
+    #[arg(long = "context", short = 'c', value_name = "KEY=VALUE")]
+    pub(crate) context: Vec<String>,
+    #[command(flatten)]
+    pub(crate) template: TemplateOptions,
+    /// The output's form.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]

@@ -1,8 +1,10 @@
 //! One file a command: arguments in, exit status out.
 
+pub(crate) mod can;
 pub(crate) mod check;
 pub(crate) mod down;
 pub(crate) mod env;
 pub(crate) mod reach;
 pub(crate) mod status;
 pub(crate) mod up;
+pub(crate) mod who_can;

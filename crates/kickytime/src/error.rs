@@ -42,6 +42,8 @@ pub(crate) enum CommandError {
     Template,
     #[error(transparent)]
     Place(#[from] analysis::reach::PlaceError),
+    #[error(transparent)]
+    Access(#[from] analysis::access::AccessError),
 }
 
 impl CommandError {
@@ -65,6 +67,7 @@ impl CommandError {
             Self::Launch(error) => error.hint(),
             Self::State(error) => error.hint().map(str::to_owned),
             Self::Apply(error) => error.hint(),
+            Self::Access(error) => error.hint(),
             _ => None,
         }
     }

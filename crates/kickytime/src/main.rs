@@ -27,6 +27,8 @@ fn main() -> ExitCode {
         Command::Env(arguments) => commands::env::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments, &terminal),
         Command::Reach(arguments) => commands::reach::run(&arguments),
+        Command::Can(arguments) => commands::can::run(&arguments),
+        Command::WhoCan(arguments) => commands::who_can::run(&arguments),
     };
     match outcome {
         Ok(status) => status,

@@ -9,6 +9,7 @@ use region::plan::PlanFault;
 
 use super::Terminal;
 
+pub(crate) mod access;
 pub(crate) mod reach;
 
 /// All diagnostics, one after another, ready to print.

@@ -4,6 +4,7 @@ use cfn::{Diagnostic, Severity, Source, Span};
 use model::NotAnalysed;
 use serde_json::{Value, json};
 
+pub(crate) mod access;
 pub(crate) mod reach;
 
 /// The result of `check`.

@@ -113,7 +113,7 @@ fn blockers(text: &mut String, source: &Source, blockers: &[Blocker]) {
 }
 
 /// `  (infra/kickytime.yaml:612)`.
-fn place(source: &Source, provenance: Option<&Provenance>) -> String {
+pub(super) fn place(source: &Source, provenance: Option<&Provenance>) -> String {
     provenance.map_or_else(String::new, |provenance| {
         format!("  ({}:{})", source.name, provenance.span.line)
     })

@@ -1,0 +1,196 @@
+//! Every policy of a model, compiled once, with the lines of its statements.
+
+use std::collections::BTreeMap;
+
+use cfn::{Provenance, Symbol, Value};
+use iam::{Named, PolicyDocument, PolicyFault, PolicyKind};
+use model::{LogicalId, Model, Policy};
+use serde_json::Value as Json;
+
+use super::managed;
+
+/// A compiled policy and what it is attached to.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    pub(crate) named: Named,
+    pub(crate) kind: PolicyKind,
+}
+
+/// All documents of a model, by what they belong to.
+#[derive(Debug, Default)]
+pub(crate) struct Store<'a> {
+    identity: BTreeMap<LogicalId, Vec<Named>>,
+    resources: BTreeMap<LogicalId, Document>,
+    endpoints: BTreeMap<LogicalId, Document>,
+    /// Managed policies of the template, attached or not.
+    pub(crate) managed: BTreeMap<LogicalId, Named>,
+    /// By the document's name: the value it was written as.
+    sources: BTreeMap<String, &'a Value>,
+    /// Documents IAM would not accept.
+    pub(crate) faults: Vec<(Provenance, PolicyFault)>,
+    /// Managed policies outside the template whose content is not known here.
+    pub(crate) unknown: Vec<(LogicalId, String)>,
+}
+
+impl<'a> Store<'a> {
+    pub(crate) fn new(model: &'a Model) -> Self {
+        let mut store = Self::default();
+        for role in model.roles.values() {
+            let mut documents = Vec::new();
+            for policy in &role.policies {
+                let name = format!("{}/{}", role.id, policy.name);
+                documents.extend(store.policy(&name, policy));
+            }
+            for arn in &role.managed_policy_arns {
+                match managed::find(arn) {
+                    Some(document) => documents.push(document),
+                    None => store.unknown.push((role.id.clone(), arn.clone())),
+                }
+            }
+            store.identity.insert(role.id.clone(), documents);
+            let name = format!("{}/trust", role.id);
+            let trust = store.policy(&name, &role.trust);
+            store.add_resource(&role.id, trust, PolicyKind::Trust);
+        }
+        for key in model.keys.values() {
+            let source = property(model, &key.id, "KeyPolicy");
+            let named = store.json(&key.id, "key policy", &key.policy, source);
+            store.add_resource(&key.id, named, PolicyKind::Key);
+        }
+        for repository in model.repositories.values() {
+            if let Some(policy) = &repository.policy {
+                let source = property(model, &repository.id, "RepositoryPolicyText");
+                let named = store.json(&repository.id, "repository policy", policy, source);
+                store.add_resource(&repository.id, named, PolicyKind::Resource);
+            }
+        }
+        for bucket in model.buckets.values() {
+            if let Some(policy) = &bucket.policy {
+                let source = bucket_policy_source(model, &bucket.id);
+                let named = store.json(&bucket.id, "bucket policy", policy, source);
+                store.add_resource(&bucket.id, named, PolicyKind::Resource);
+            }
+        }
+        store.endpoints(model);
+        store.managed(model);
+        store
+    }
+
+    pub(crate) fn identity(&self, role: &LogicalId) -> &[Named] {
+        self.identity.get(role).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn resource(&self, id: &LogicalId) -> Option<&Document> {
+        self.resources.get(id)
+    }
+
+    pub(crate) fn endpoint(&self, id: &LogicalId) -> Option<&Document> {
+        self.endpoints.get(id)
+    }
+
+    /// Where a statement stands, by its document's name and its index.
+    pub(crate) fn statement(&self, document: &str, index: usize) -> Option<Provenance> {
+        let statements = self.sources.get(document)?.get("Statement")?;
+        statements
+            .items()
+            .get(index)
+            .map(|statement| statement.provenance.clone())
+    }
+
+    fn policy(&mut self, name: &str, policy: &'a Policy) -> Option<Named> {
+        if policy.document.is_null() {
+            return None;
+        }
+        if let Some(source) = &policy.source {
+            self.sources.insert(name.to_owned(), source);
+        }
+        self.parse(name, &policy.document, &policy.provenance)
+    }
+
+    fn json(
+        &mut self,
+        id: &LogicalId,
+        what: &str,
+        document: &Json,
+        source: Option<&'a Value>,
+    ) -> Option<Named> {
+        if document.is_null() {
+            return None;
+        }
+        let name = format!("{id} {what}");
+        let provenance = source
+            .map(|source| source.provenance.clone())
+            .unwrap_or_default();
+        if let Some(source) = source {
+            self.sources.insert(name.clone(), source);
+        }
+        self.parse(&name, document, &provenance)
+    }
+
+    fn parse(&mut self, name: &str, document: &Json, at: &Provenance) -> Option<Named> {
+        match PolicyDocument::parse(document) {
+            Ok(document) => Some(Named::new(name, document)),
+            Err(faults) => {
+                self.faults
+                    .extend(faults.into_iter().map(|fault| (at.clone(), fault)));
+                None
+            }
+        }
+    }
+
+    fn add_resource(&mut self, id: &LogicalId, named: Option<Named>, kind: PolicyKind) {
+        if let Some(named) = named {
+            self.resources.insert(id.clone(), Document { named, kind });
+        }
+    }
+
+    fn endpoints(&mut self, model: &'a Model) {
+        for endpoint in model.vpc_endpoints.values() {
+            let Some(policy) = &endpoint.policy else {
+                continue;
+            };
+            let source = property(model, &endpoint.id, "PolicyDocument");
+            let named = self.json(&endpoint.id, "policy", policy, source);
+            if let Some(named) = named {
+                let kind = PolicyKind::Endpoint;
+                self.endpoints
+                    .insert(endpoint.id.clone(), Document { named, kind });
+            }
+        }
+    }
+
+    fn managed(&mut self, model: &'a Model) {
+        let all = model.stack.resources.values();
+        for resource in all.filter(|resource| resource.resource_type == "AWS::IAM::ManagedPolicy") {
+            let Some(source) = resource.properties.get("PolicyDocument") else {
+                continue;
+            };
+            let spell =
+                |symbol: &Symbol| Some(model.resolve(symbol).unwrap_or_else(|| symbol.to_string()));
+            let id = LogicalId::new(&resource.logical_id);
+            let Some(json) = source.to_json(&spell) else {
+                continue;
+            };
+            if let Some(named) = self.json(&id, "policy", &json, Some(source)) {
+                self.managed.insert(id, named);
+            }
+        }
+    }
+}
+
+fn property<'a>(model: &'a Model, id: &LogicalId, name: &str) -> Option<&'a Value> {
+    model.stack.resources.get(id.as_str())?.properties.get(name)
+}
+
+/// The document of the bucket policy resource that is about a bucket.
+fn bucket_policy_source<'a>(model: &'a Model, bucket: &LogicalId) -> Option<&'a Value> {
+    let name = model.buckets.get(bucket).map(|bucket| bucket.name.as_str());
+    let resources = model.stack.resources.values();
+    let policy = resources
+        .filter(|resource| resource.resource_type == "AWS::S3::BucketPolicy")
+        .find(|resource| {
+            let about = resource.properties.get("Bucket");
+            about.and_then(|value| model.text(value)).as_deref() == name
+        })?;
+    policy.properties.get("PolicyDocument")
+}
