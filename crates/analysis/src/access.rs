@@ -19,6 +19,7 @@ use thiserror::Error;
 pub use chain::Becoming;
 pub(crate) use policies::{Document, Store};
 pub use resource::Resource;
+pub(crate) use resource::tags as resource_tags;
 pub use subject::Subject;
 
 /// Every policy of a model, compiled.

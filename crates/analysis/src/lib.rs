@@ -1,6 +1,7 @@
 //! What follows from a template, before any account exists?
 //!
-//! Who can reach whom ([`reach`]), who may do what ([`access`]). Every answer is a pure function of a
+//! Who can reach whom ([`reach`]), who may do what
+//! ([`access`]), what is wrong across resources ([`check`]). Every answer is a pure function of a
 //! [`model::Model`] and carries its reasons and their places in the template.
 //!
 //! **Invariant:** nothing here reads a file, a clock or the network, and no
@@ -9,5 +10,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod access;
+pub mod check;
+mod needs;
 pub mod reach;
 pub mod set;

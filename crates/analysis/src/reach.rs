@@ -25,6 +25,8 @@ pub use ask::{Answer, Outcome, ask};
 pub use class::{Class, Classes};
 pub use connection::{End, connect};
 pub use forward::{Node, Step};
+pub(crate) use forward::{balancer_named, forwarded_groups, origin_ports, targets};
+pub(crate) use matrix::gateway_addresses;
 pub use matrix::{Cell, Matrix, matrix};
 pub use network::Network;
 pub use place::{Place, PlaceError, Target, place, target};

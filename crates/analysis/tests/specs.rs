@@ -11,6 +11,7 @@
 //! reach FROM -> TO[:PORT] forwarded
 //! reach FROM -> TO[:PORT] drop CODE[, CODE]
 //! can PRINCIPAL ACTION RESOURCE [KEY=VALUE ...] allow|deny
+//! check RULE: RESOURCE, ...|nothing
 //! who-can ACTION RESOURCE: NAME[ on condition][ by NAME], ...
 //! ```
 
@@ -127,9 +128,38 @@ fn holds(model: &Model, statement: &str) -> Result<(), String> {
     match verb {
         "reach" => reach(model, rest),
         "can" => can(model, rest),
+        "check" => check(model, rest),
         "who-can" => who_can(model, rest),
         _ => Err(format!("unknown verb `{verb}`")),
     }
+}
+
+/// The resources a rule has findings at; a resource suppressed is none.
+fn check(model: &Model, statement: &str) -> Result<(), String> {
+    let (rule, expected) = statement.split_once(": ").ok_or("no expectation")?;
+    let known = rule == "suppression" || analysis::check::rule(rule).is_some();
+    known.then_some(()).ok_or(format!("no rule `{rule}`"))?;
+    let report = analysis::check::check(model);
+    let found = report
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == rule);
+    let messages: Vec<_> = found
+        .clone()
+        .map(|finding| finding.message.as_str())
+        .collect();
+    let places: BTreeSet<&str> = found
+        .map(|finding| finding.primary.logical_id.as_ref())
+        .collect();
+    let places: Vec<_> = places.into_iter().collect();
+    let places = if places.is_empty() {
+        "nothing".to_owned()
+    } else {
+        places.join(", ")
+    };
+    (places == expected)
+        .then_some(())
+        .ok_or(format!("it is at {places}: {messages:#?}"))
 }
 
 fn can(model: &Model, statement: &str) -> Result<(), String> {

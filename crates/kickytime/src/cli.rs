@@ -56,8 +56,16 @@ The credentials belong to the region's own IAM user; they open nothing else.
   eval \"$(kickytime env)\"
   aws sts get-caller-identity")]
     Env(Env),
-    /// Report faults in a template and what the analysis does not cover.
+    /// Report what is wrong with a template, across its resources.
+    #[command(after_help = "\
+A finding that is meant to be is explained beside its resource:
+  Metadata:
+    Kickytime::Check: [{ Rule: nat-zone, Reason: one gateway is enough for us }]
+
+Exit status: 0 nothing at or above --fail-on, 1 something, 2 the template has errors.")]
     Check(Check),
+    /// Print what a rule of `check` is about, or list all rules.
+    Explain(Explain),
     /// Say who can reach whom, by which way, or everything that stands in it.
     #[command(after_help = "\
 FROM and TO are `internet`, `cloudfront`, a logical id, an interface
@@ -164,8 +172,35 @@ pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) template: TemplateArguments,
     /// The output's form.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
+    pub(crate) format: CheckFormat,
+    /// The least severity that makes the exit status 1.
+    #[arg(long, value_enum, default_value_t = FailOn::Warning)]
+    pub(crate) fail_on: FailOn,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    Human,
+    Json,
+    /// SARIF 2.1.0, as code hosting sites read it.
+    Sarif,
+}
+
+/// What counts as a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Error,
+    Warning,
+    Note,
+    Never,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The rule's name; without it, all rules with their first sentence.
+    pub(crate) rule: Option<String>,
 }
 
 /// Which template, for commands whose arguments are something else.

@@ -4,6 +4,7 @@ pub(crate) mod can;
 pub(crate) mod check;
 pub(crate) mod down;
 pub(crate) mod env;
+pub(crate) mod explain;
 pub(crate) mod reach;
 pub(crate) mod status;
 pub(crate) mod up;

@@ -44,6 +44,8 @@ pub(crate) enum CommandError {
     Place(#[from] analysis::reach::PlaceError),
     #[error(transparent)]
     Access(#[from] analysis::access::AccessError),
+    #[error("there is no rule `{name}`")]
+    Rule { name: String },
 }
 
 impl CommandError {
@@ -68,6 +70,7 @@ impl CommandError {
             Self::State(error) => error.hint().map(str::to_owned),
             Self::Apply(error) => error.hint(),
             Self::Access(error) => error.hint(),
+            Self::Rule { .. } => Some("`kickytime explain` lists them".to_owned()),
             _ => None,
         }
     }

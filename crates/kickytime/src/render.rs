@@ -9,6 +9,7 @@
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod progress;
+pub(crate) mod sarif;
 pub(crate) mod status;
 
 use std::error::Error;

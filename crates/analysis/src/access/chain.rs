@@ -80,7 +80,7 @@ impl<'a> Access<'a> {
             };
             let part = self.weigh(subject, &pass, None);
             part.evaluation.is_allowed().then_some(())?;
-            let can_start = |action: &&str| {
+            let can_start = |action: &str| {
                 subject
                     .policies
                     .iter()
@@ -88,7 +88,7 @@ impl<'a> Access<'a> {
             };
             starts
                 .iter()
-                .any(|action| can_start(&action))
+                .any(|action| can_start(action))
                 .then(|| Becoming {
                     from: subject.name.clone(),
                     to: role.to_string(),

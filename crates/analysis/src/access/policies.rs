@@ -84,6 +84,10 @@ impl<'a> Store<'a> {
         self.resources.get(id)
     }
 
+    pub(crate) fn resources(&self) -> impl Iterator<Item = (&LogicalId, &Document)> {
+        self.resources.iter()
+    }
+
     pub(crate) fn endpoint(&self, id: &LogicalId) -> Option<&Document> {
         self.endpoints.get(id)
     }

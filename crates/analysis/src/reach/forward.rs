@@ -256,6 +256,22 @@ fn forwarded(action: &Action) -> &[(LogicalId, u32)] {
     }
 }
 
+/// The target groups a load balancer forwards to, each once.
+pub(crate) fn forwarded_groups<'a>(
+    model: &'a model::Model,
+    balancer: &LoadBalancer,
+) -> Vec<&'a TargetGroup> {
+    let mut ids = std::collections::BTreeSet::new();
+    for listener in &balancer.listeners {
+        let rules = listener.rules.iter().flat_map(|rule| &rule.actions);
+        let actions = rules.chain(&listener.default_actions);
+        ids.extend(actions.flat_map(forwarded).map(|(group, _)| group));
+    }
+    ids.into_iter()
+        .filter_map(|id| model.target_groups.get(id))
+        .collect()
+}
+
 /// The interfaces behind a target group, with the port requests arrive on.
 pub(crate) fn targets<'a>(network: &Network<'a>, group: &TargetGroup) -> Vec<(&'a Eni, u16)> {
     let model = network.model;

@@ -1,5 +1,6 @@
 //! Diagnostics as people read them: the source line, the place, the advice.
 
+use analysis::check::Finding;
 use cfn::{Diagnostic, Severity, Source, Span};
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
@@ -11,6 +12,37 @@ use super::Terminal;
 
 pub(crate) mod access;
 pub(crate) mod reach;
+
+/// Findings in the form of diagnostics, with the rule as their code.
+pub(crate) fn findings(source: &Source, found: &[Finding], terminal: &Terminal) -> String {
+    let convert = |finding: &Finding| Diagnostic {
+        severity: match finding.severity {
+            analysis::check::Severity::Error => Severity::Error,
+            _ => Severity::Warning,
+        },
+        code: finding.rule,
+        message: finding.message.clone(),
+        span: heading(source, finding.primary.span),
+        related: finding
+            .related
+            .iter()
+            .map(|(place, why)| (heading(source, place.span), why.clone()))
+            .collect(),
+        hint: finding.hint.clone(),
+    };
+    let converted: Vec<Diagnostic> = found.iter().map(convert).collect();
+    diagnostics(source, &converted, terminal)
+}
+
+/// The first line of a span: a whole resource would fill the screen.
+fn heading(source: &Source, span: Span) -> Span {
+    let text = source.text.get(span.start..span.end).unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default().trim_end();
+    Span {
+        end: span.start + first.len(),
+        ..span
+    }
+}
 
 /// All diagnostics, one after another, ready to print.
 pub(crate) fn diagnostics(source: &Source, found: &[Diagnostic], terminal: &Terminal) -> String {

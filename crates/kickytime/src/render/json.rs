@@ -1,5 +1,6 @@
 //! Results as JSON: a stable form for programs, `"version": 1`.
 
+use analysis::check::{Finding, Report};
 use cfn::{Diagnostic, Severity, Source, Span};
 use model::NotAnalysed;
 use serde_json::{Value, json};
@@ -8,11 +9,20 @@ pub(crate) mod access;
 pub(crate) mod reach;
 
 /// The result of `check`.
-pub(crate) fn check(source: &Source, found: &[Diagnostic], not_analysed: &[NotAnalysed]) -> Value {
+pub(crate) fn check(
+    source: &Source,
+    found: &[Diagnostic],
+    report: &Report,
+    not_analysed: &[NotAnalysed],
+) -> Value {
     json!({
         "version": 1,
         "template": source.name.as_ref(),
         "diagnostics": found.iter().map(diagnostic).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "suppressed": report.suppressed.iter()
+            .map(|one| json!({ "finding": finding(&one.finding), "reason": one.reason }))
+            .collect::<Vec<_>>(),
         "notAnalysed": not_analysed.iter().map(gap).collect::<Vec<_>>(),
     })
 }
@@ -30,6 +40,21 @@ fn diagnostic(diagnostic: &Diagnostic) -> Value {
         "related": diagnostic.related.iter()
             .map(|(place, text)| json!({ "span": span(*place), "message": text }))
             .collect::<Vec<_>>(),
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "rule": finding.rule,
+        "severity": finding.severity.to_string(),
+        "message": finding.message,
+        "logicalId": finding.primary.logical_id.as_ref(),
+        "path": finding.primary.path.as_ref(),
+        "span": span(finding.primary.span),
+        "related": finding.related.iter()
+            .map(|(place, text)| json!({ "span": span(place.span), "message": text }))
+            .collect::<Vec<_>>(),
+        "hint": finding.hint,
     })
 }
 

@@ -1,0 +1,97 @@
+//! Findings as SARIF 2.1.0, which code hosting sites show beside the lines.
+//! (OASIS, "Static Analysis Results Interchange Format Version 2.1.0")
+
+use analysis::check::{Finding, RULES, Report, Severity};
+use cfn::{Diagnostic, Source, Span};
+use serde_json::{Value, json};
+
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+
+/// One run with every rule, fault and finding; suppressed ones say so.
+pub(crate) fn check(source: &Source, faults: &[Diagnostic], report: &Report) -> Value {
+    let rules = RULES.iter().map(|rule| {
+        json!({
+            "id": rule.name,
+            "shortDescription": { "text": rule.summary() },
+            "fullDescription": { "text": rule.summary() },
+            "help": { "text": rule.documentation(), "markdown": rule.documentation() },
+            "defaultConfiguration": { "level": level(rule.severity) },
+        })
+    });
+    let faults = faults.iter().map(|fault| fault_result(source, fault));
+    let findings = report
+        .findings
+        .iter()
+        .map(|finding| result(source, finding));
+    let suppressed = report.suppressed.iter().map(|one| {
+        let mut value = result(source, &one.finding);
+        value["suppressions"] = json!([{ "kind": "inSource", "justification": one.reason }]);
+        value
+    });
+    json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "kickytime",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules.collect::<Vec<_>>(),
+            } },
+            "columnKind": "unicodeCodePoints",
+            "results": faults.chain(findings).chain(suppressed).collect::<Vec<_>>(),
+        }],
+    })
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
+}
+
+fn result(source: &Source, finding: &Finding) -> Value {
+    let related = finding
+        .related
+        .iter()
+        .enumerate()
+        .map(|(index, (place, text))| {
+            let mut value = location(source, place.span);
+            value["id"] = json!(index);
+            value["message"] = json!({ "text": text });
+            value
+        });
+    json!({
+        "ruleId": finding.rule,
+        "level": level(finding.severity),
+        "message": { "text": finding.message },
+        "locations": [location(source, finding.primary.span)],
+        "relatedLocations": related.collect::<Vec<_>>(),
+        "partialFingerprints": {
+            "kickytime/v1": format!("{}:{}", finding.rule, finding.primary.logical_id),
+        },
+    })
+}
+
+fn fault_result(source: &Source, fault: &Diagnostic) -> Value {
+    json!({
+        "ruleId": fault.code,
+        "level": if fault.is_error() { "error" } else { "warning" },
+        "message": { "text": fault.message },
+        "locations": [location(source, fault.span)],
+    })
+}
+
+/// Lines and columns count from 1 in both worlds.
+fn location(source: &Source, span: Span) -> Value {
+    json!({
+        "physicalLocation": {
+            "artifactLocation": { "uri": source.name.replace('\\', "/") },
+            "region": {
+                "startLine": span.line.max(1),
+                "startColumn": span.column.max(1),
+            },
+        },
+    })
+}
