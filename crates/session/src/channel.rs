@@ -318,7 +318,7 @@ impl Channel {
     }
 
     fn silence_at(&self) -> Option<Duration> {
-        Some(self.outgoing.oldest_sent_at()? + self.config.silence)
+        Some(self.outgoing.silent_since()? + self.config.silence)
     }
 
     fn unix_ms(&self, now: Duration) -> u64 {

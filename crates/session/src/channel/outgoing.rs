@@ -5,8 +5,13 @@
 //! something sent later (RFC 8985 reasons alike), or no acknowledgement of
 //! anything for a whole timeout; then the oldest message is sent as a probe, and
 //! its acknowledgement tells about the rest.
+//!
+//! Official clients, and old agents, stay silent about a message they have already:
+//! an acknowledgement that was lost is never repeated. A message that keeps being
+//! overtaken is therefore put aside: it goes again from time to time, but neither
+//! fills the window nor holds up the end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +20,9 @@ use super::rtt::RoundTrip;
 
 /// The sending half of a channel.
 ///
-/// INVARIANT: every unacknowledged message is either in `fresh` (to be sent for
-/// the first time on this connection) or in `flight` (sent on it).
+/// INVARIANT: every unacknowledged message is in one of `fresh` (to be sent for the
+/// first time on this connection), `flight` (sent on it) and `aside`; `bytes` counts
+/// those of the first two.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     next: i64,
@@ -27,15 +33,22 @@ pub(super) struct Outgoing {
     fresh: VecDeque<i64>,
     /// Messages by the order they were last sent in.
     flight: BTreeMap<u64, i64>,
+    /// Messages the other end most likely has, and when each goes again.
+    aside: BTreeSet<(Duration, i64)>,
     sends: u64,
     /// The latest sending that is known to have arrived.
     arrived: Option<u64>,
     /// When something was last acknowledged, or a probe sent.
     progress_at: Duration,
+    acknowledged_at: Duration,
     /// Probes since something was acknowledged.
     probes: u32,
     rtt: RoundTrip,
 }
+
+/// Overtaken more often than this, a message has most likely arrived.
+const OVERTAKEN_BY_CHANCE: u32 = 8;
+const ASIDE_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 struct Unacknowledged {
@@ -45,6 +58,10 @@ struct Unacknowledged {
     sent: Option<Sent>,
     /// Sent more than once, on any connection.
     is_repeated: bool,
+    /// How often something sent later was acknowledged and this was not.
+    overtaken: u32,
+    /// When it goes again, if it is set aside.
+    aside: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,9 +82,11 @@ impl Outgoing {
             window_messages,
             fresh: VecDeque::new(),
             flight: BTreeMap::new(),
+            aside: BTreeSet::new(),
             sends: 0,
             arrived: None,
             progress_at: Duration::ZERO,
+            acknowledged_at: Duration::ZERO,
             probes: 0,
             rtt: RoundTrip::new(),
         }
@@ -78,11 +97,13 @@ impl Outgoing {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.bytes < self.window_bytes && self.unacknowledged.len() < self.window_messages
+        let messages = self.unacknowledged.len() - self.aside.len();
+        self.bytes < self.window_bytes && messages < self.window_messages
     }
 
+    /// Whether everything has arrived, as far as the other end ever says.
     pub(super) fn is_empty(&self) -> bool {
-        self.unacknowledged.is_empty()
+        self.unacknowledged.len() == self.aside.len()
     }
 
     /// Takes the message that has [`Outgoing::next_sequence_number`].
@@ -92,6 +113,8 @@ impl Outgoing {
             size,
             sent: None,
             is_repeated: false,
+            overtaken: 0,
+            aside: None,
         };
         self.unacknowledged.insert(self.next, message);
         self.fresh.push_back(self.next);
@@ -103,9 +126,14 @@ impl Outgoing {
         let Some(message) = self.unacknowledged.remove(&sequence_number) else {
             return;
         };
-        self.bytes -= message.size;
+        self.acknowledged_at = now;
         self.progress_at = now;
         self.probes = 0;
+        if let Some(at) = message.aside {
+            self.aside.remove(&(at, sequence_number));
+            return;
+        }
+        self.bytes -= message.size;
         let Some(sent) = message.sent else {
             // acknowledged late, from an earlier connection
             self.fresh.retain(|fresh| *fresh != sequence_number);
@@ -126,9 +154,17 @@ impl Outgoing {
         self.flight.clear();
         self.arrived = None;
         self.probes = 0;
-        self.fresh = self.unacknowledged.keys().copied().collect();
-        for message in self.unacknowledged.values_mut() {
+        self.fresh.clear();
+        self.aside.clear();
+        for (sequence_number, message) in &mut self.unacknowledged {
             message.is_repeated |= message.sent.take().is_some();
+            match &mut message.aside {
+                None => self.fresh.push_back(*sequence_number),
+                Some(at) => {
+                    *at = Duration::ZERO;
+                    self.aside.insert((*at, *sequence_number));
+                }
+            }
         }
     }
 
@@ -138,11 +174,18 @@ impl Outgoing {
             && at <= now
         {
             let (_, sequence_number) = self.flight.pop_first()?;
-            if !is_lost {
-                self.probes += 1;
-                self.progress_at = now;
+            if is_lost {
+                return self.send_overtaken(sequence_number, now);
             }
+            self.probes += 1;
+            self.progress_at = now;
             return self.send(sequence_number, now);
+        }
+        if let Some((at, sequence_number)) = self.aside.first().copied()
+            && at <= now
+        {
+            self.aside.pop_first();
+            return self.send_aside(sequence_number, now);
         }
         let sequence_number = self.fresh.pop_front()?;
         if self.flight.is_empty() {
@@ -165,6 +208,25 @@ impl Outgoing {
         Some((message.frame.clone(), message.is_repeated))
     }
 
+    fn send_overtaken(&mut self, sequence_number: i64, now: Duration) -> Option<(Bytes, bool)> {
+        let message = self.unacknowledged.get_mut(&sequence_number)?;
+        message.overtaken += 1;
+        if message.overtaken <= OVERTAKEN_BY_CHANCE {
+            return self.send(sequence_number, now);
+        }
+        message.sent = None;
+        self.bytes -= message.size;
+        self.send_aside(sequence_number, now)
+    }
+
+    fn send_aside(&mut self, sequence_number: i64, now: Duration) -> Option<(Bytes, bool)> {
+        let message = self.unacknowledged.get_mut(&sequence_number)?;
+        let again_at = now + ASIDE_INTERVAL;
+        message.aside = Some(again_at);
+        self.aside.insert((again_at, sequence_number));
+        Some((message.frame.clone(), true))
+    }
+
     /// When the message sent longest ago goes again, and whether that is because it is lost.
     ///
     /// Every other goes later: it was sent later.
@@ -178,12 +240,21 @@ impl Outgoing {
     }
 
     pub(super) fn next_repeat(&self) -> Option<Duration> {
-        self.oldest_repeat().map(|(at, _)| at)
+        let oldest = self.oldest_repeat().map(|(at, _)| at);
+        oldest
+            .into_iter()
+            .chain(self.aside.first().map(|(at, _)| *at))
+            .min()
     }
 
-    /// When the oldest unacknowledged message was first sent on this connection.
-    pub(super) fn oldest_sent_at(&self) -> Option<Duration> {
-        let (_, oldest) = self.unacknowledged.first_key_value()?;
-        oldest.sent.map(|sent| sent.first_at)
+    /// Since when something should have been acknowledged and nothing was.
+    pub(super) fn silent_since(&self) -> Option<Duration> {
+        let waiting = self
+            .unacknowledged
+            .values()
+            .find(|message| message.aside.is_none())?;
+        waiting
+            .sent
+            .map(|sent| sent.first_at.max(self.acknowledged_at))
     }
 }

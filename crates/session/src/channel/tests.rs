@@ -222,6 +222,53 @@ fn a_narrow_line_does_not_drown_in_repetitions() {
     assert!(network.now < Duration::from_secs(20), "{:?}", network.now);
 }
 
+/// Official clients do not acknowledge twice: a lost acknowledgement stays lost.
+#[test]
+fn a_lost_acknowledgement_that_is_never_repeated_does_no_lasting_harm() {
+    let config = ChannelConfig {
+        window_messages: 8,
+        ..ChannelConfig::default()
+    };
+    let mut client = channel(Role::Client, &config);
+    client.handle_connected();
+    let mut official = connected(Role::Agent);
+    let mut now = NOW;
+    let (mut sent, mut acknowledged, mut received) = (0, std::collections::BTreeSet::new(), 0);
+    while now < Duration::from_mins(10) {
+        if sent < 2000 && client.can_send() {
+            client.send(PayloadType::Output, Bytes::from_static(b"x"), now);
+            sent += 1;
+        }
+        while let Some(frame) = client.poll_transmit(now) {
+            official.handle_message(&frame, now);
+        }
+        while let Some(frame) = official.poll_transmit(now) {
+            let number = serde_json::from_slice::<wire::Acknowledge>(&read(&frame).payload)
+                .unwrap()
+                .acknowledged_message_sequence_number;
+            // every hundredth is lost
+            if acknowledged.insert(number) && number % 100 != 0 {
+                client.handle_message(&frame, now + ms(1));
+            }
+        }
+        while official.poll_payload(now).is_some() {
+            received += 1;
+        }
+        now += ms(20);
+        client.handle_timeout(now);
+        assert_eq!(client.poll_event(), None);
+        assert!(sent == 2000 || now < Duration::from_secs(60), "{sent} sent");
+    }
+    assert_eq!(received, 2000);
+    assert!(client.is_drained());
+    // 20 messages, eight times and then every five seconds for ten minutes
+    assert!(
+        client.stats().resent < 20 * (30 + 120),
+        "{:?}",
+        client.stats()
+    );
+}
+
 #[test]
 fn silence_of_the_peer_is_noticed_once() {
     let mut client = connected(Role::Client);

@@ -219,6 +219,54 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// One connection after another: each gets its own bytes, whole, and nobody else's.
+    #[test]
+    fn basic_connections_survive_any_network(
+        seed: u64, count in 1_usize..4, loss in 0_u64..20, duplication in 0_u64..20,
+        jitter_ms in 1_u64..100, cuts in 0_u64..60,
+    ) {
+        let mut dice = Dice::new(seed);
+        let weather = Weather { loss, duplication, jitter_ms, cuts };
+        let mut network = network(offer(BASIC_AGENT, true, false), weather, seed);
+        for _ in 0..count {
+            let length = 1 + length_of(&mut dice);
+            let question = bytes(&mut dice, length);
+            let length = 1 + length_of(&mut dice);
+            let answer = bytes(&mut dice, length);
+            let id = loop {
+                events(&mut network.client);
+                if let Some(id) = network.client.open() {
+                    break id;
+                }
+                network.tick(Duration::from_millis(10));
+            };
+            let mut here = Side::new(question);
+            let mut there = Side { waits_for: here.to_write.len(), ..Side::new(answer) };
+            let mut dialled = None;
+            // neither side finishes: nothing tells a client that an agent's side has ended
+            (here.finished, there.finished) = (true, true);
+            while here.received.len() < there.to_write.len() {
+                for event in events(&mut network.agent) {
+                    if let PortEvent::Connect(id) = event {
+                        dialled = Some(id);
+                    }
+                }
+                here.act(&mut network.client, id, network.now, &mut dice);
+                if let Some(id) = dialled {
+                    there.act(&mut network.agent, id, network.now, &mut dice);
+                }
+                network.tick(Duration::from_millis(10));
+                prop_assert!(network.now < Duration::from_hours(2), "stuck");
+            }
+            prop_assert!(here.received == there.to_write && there.received == here.to_write);
+            network.client.reset(id);
+        }
+    }
+}
+
 /// What can be read now.
 fn read_now(session: &mut PortSession, id: StreamId, now: Duration) -> (Vec<u8>, Read) {
     let mut data = Vec::new();
