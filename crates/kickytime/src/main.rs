@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let terminal = render::Terminal::new(cli.global.color);
     let outcome = match cli.command {
-        Command::Up(arguments) => commands::up::run(arguments, &terminal),
+        Command::Up(arguments) => commands::up::run(&arguments, &terminal),
         Command::Down(arguments) => commands::down::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Env(arguments) => commands::env::run(&arguments),

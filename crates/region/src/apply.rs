@@ -261,6 +261,7 @@ impl Region {
 
         let since = Instant::now();
         self.start_workloads(&runtime)?;
+        self.follow();
         status::healthy(&self.targets, &self.blueprint, &self.asked_to_stop).await;
         self.board.done("services", since);
         if !self.asked_to_stop.is_cancelled() {
@@ -590,6 +591,19 @@ impl Region {
         Ok(())
     }
 
+    /// What the board tells while everything runs.
+    fn follow(&self) {
+        let (board, stop) = (Arc::clone(&self.board), self.services_stop.clone());
+        let (targets, workloads) = (self.targets.clone(), self.blueprint.workloads.clone());
+        tokio::spawn(status::follow_health(
+            targets,
+            workloads,
+            Arc::clone(&board),
+            stop.clone(),
+        ));
+        tokio::spawn(status::follow_mail(Arc::clone(&self.emulator), board, stop));
+    }
+
     /// Programs first, then what they use: the database, then the services.
     async fn down(mut self) {
         self.programs_stop.cancel();
@@ -604,6 +618,9 @@ impl Region {
         }
         for fault in faults {
             self.board.notice(chain(&fault));
+        }
+        for notice in self.emulator.notices() {
+            self.board.notice(notice);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::render::{self, Terminal};
 use crate::sign_in;
 use crate::source::{self, Loaded};
 
-pub(crate) fn run(arguments: Up, terminal: &Terminal) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(arguments: &Up, terminal: &Terminal) -> Result<ExitCode, CommandError> {
     let fallback = source::local_parameters(&arguments.template.template)?;
     let loaded = source::load(&arguments.template, &fallback)?;
     if !is_usable(&loaded, terminal) {
@@ -33,12 +33,12 @@ pub(crate) fn run(arguments: Up, terminal: &Terminal) -> Result<ExitCode, Comman
     }
     let wanted = Launch {
         doors: vec![arguments.port, arguments.aws_port],
-        tasks: build(&arguments)?.into_iter().collect(),
+        tasks: build(arguments)?.into_iter().collect(),
     };
     let color = terminal.color;
     let status = launch(&wanted, |inside| {
         let terminal = Terminal { color };
-        match inside_region(&arguments, &loaded, inside, &terminal) {
+        match inside_region(arguments, &loaded, inside, &terminal) {
             Ok(status) => status,
             Err(error) => {
                 render::error(&error, &terminal);

@@ -27,6 +27,8 @@ pub struct Board {
     started: Instant,
     listener: Listener,
     states: Mutex<BTreeMap<String, String>>,
+    /// Health of targets, by interface.
+    health: Mutex<BTreeMap<String, &'static str>>,
     notices: Mutex<VecDeque<String>>,
     is_ready: AtomicBool,
 }
@@ -48,6 +50,7 @@ impl Board {
             started: Instant::now(),
             listener,
             states: Mutex::default(),
+            health: Mutex::default(),
             notices: Mutex::default(),
             is_ready: AtomicBool::new(false),
         })
@@ -59,10 +62,22 @@ impl Board {
         states.insert(interface.to_owned(), state.into());
     }
 
-    /// The state of a component, empty when it has said nothing.
+    /// From now on, the load balancer thinks this of the target behind an interface.
+    pub fn set_health(&self, interface: &str, health: &'static str) {
+        let mut all = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(interface.to_owned(), health);
+    }
+
+    /// The state of a component, and its health if it is a target; empty when
+    /// it has said nothing.
     pub fn state(&self, interface: &str) -> String {
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.get(interface).cloned().unwrap_or_default()
+        let state = states.get(interface).cloned().unwrap_or_default();
+        let all = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get(interface) {
+            Some(health) => format!("{state}, {health}"),
+            None => state,
+        }
     }
 
     /// Tells how long a stage of the start took, since `since`.

@@ -1,15 +1,17 @@
 //! What the running region answers on its control socket.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use emulator::{Emulator, Sensitive};
 use serde_json::{Value as Json, json};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
-use crate::blueprint::{Blueprint, Interface};
+use crate::blueprint::{Blueprint, Interface, Workload};
 use crate::control::{Controlled, Request};
 use crate::plan::OPERATOR;
 use crate::proxy::balancer::{Health, Targets};
@@ -18,6 +20,7 @@ use crate::proxy::balancer::{Health, Targets};
 /// up without them.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
+const MAIL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Somebody who can sign in, for people to read.
 #[derive(Clone, Debug)]
@@ -105,6 +108,56 @@ impl Operator {
             variables.insert("AWS_SECRET_ACCESS_KEY", secret);
         }
         json!(variables)
+    }
+}
+
+/// Keeps the board's word on each target's health, until `stop`.
+pub async fn follow_health(
+    targets: Vec<Arc<Targets>>,
+    workloads: Vec<Workload>,
+    board: Arc<Board>,
+    stop: CancellationToken,
+) {
+    let mut followers = JoinSet::new();
+    for targets in targets {
+        let (workloads, board) = (workloads.clone(), Arc::clone(&board));
+        followers.spawn(async move {
+            let mut changes = targets.subscribe();
+            loop {
+                for workload in &workloads {
+                    note_health(&targets, workload, &board);
+                }
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    stop.cancelled().await;
+}
+
+fn note_health(targets: &Targets, workload: &Workload, board: &Board) {
+    for (group, port) in &workload.targets {
+        let known = targets.health(group);
+        let of_workload = known.iter().find(|(target, _)| {
+            target.address == IpAddr::V4(workload.address) && target.port == *port
+        });
+        let health = of_workload.map_or("not registered", |(_, health)| health.state());
+        board.set_health(&workload.name, health);
+    }
+}
+
+/// Tells the person of mail that nobody delivers here: confirmation codes.
+pub async fn follow_mail(emulator: Arc<Emulator>, board: Arc<Board>, stop: CancellationToken) {
+    loop {
+        for message in emulator.take_messages() {
+            let (to, subject, body) = (message.to, message.subject, message.body);
+            board.notice(format!("mail to {to}: {subject}: {}", body.trim()));
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(MAIL_INTERVAL) => {}
+        }
     }
 }
 
