@@ -126,7 +126,7 @@ pub fn lower(stack: &Arc<Stack>) -> Model {
     data::lower(&lowering, &mut model);
     iam::lower(&lowering, &mut model);
     cognito::lower(&lowering, &mut model);
-    eni::imply(stack, &mut model);
+    eni::imply(&lowering, &mut model);
     for resource in stack.resources.values() {
         let kind = resource.resource_type.as_str();
         if PASSIVE.contains(&kind) {

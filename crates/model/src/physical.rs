@@ -80,6 +80,10 @@ impl Ids<'_> {
             "AWS::EC2::FlowLog" => self.hex("fl-", id),
             "AWS::EC2::NetworkInterface" => self.hex("eni-", id),
             "AWS::EC2::EIP" => self.hex("eipalloc-", id),
+            // the ARN of the secret that is attached
+            "AWS::SecretsManager::SecretTargetAttachment" => {
+                self.property(resource, "SecretId", depth)?
+            }
             "AWS::KMS::Key" => self.uuid(id),
             "AWS::CloudFront::Distribution" => format!("E{}", self.upper(id, 13)),
             "AWS::CloudFront::OriginAccessControl" => format!("E{}", self.upper(id, 13)),
@@ -330,7 +334,10 @@ impl Ids<'_> {
                 }
                 "AWS::ElasticLoadBalancingV2::LoadBalancer"
                 | "AWS::ElasticLoadBalancingV2::TargetGroup" => {
-                    generated.chars().take(32).collect()
+                    // at most 32 characters, of which the tail keeps it unique
+                    let stack: String = self.stack.stack_name.chars().take(6).collect();
+                    let short: String = id.chars().take(12).collect();
+                    format!("{stack}-{short}-{}", self.upper(id, 12))
                 }
                 _ => generated,
             }

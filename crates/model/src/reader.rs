@@ -95,7 +95,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A scalar's text; unknown symbols keep their own spelling.
-    fn spelled(&self, value: &Value) -> Option<String> {
+    pub(crate) fn spelled(&self, value: &Value) -> Option<String> {
         value.render(&|symbol| Some(self.spell(symbol)))
     }
 
@@ -173,6 +173,33 @@ impl<'a> Reader<'a> {
         self.seen
             .borrow_mut()
             .extend(keys.iter().map(|key| (*key).to_owned()));
+    }
+
+    /// Reports the properties that AWS demands and that are not there, so that
+    /// what cannot be modelled for want of them is not dropped in silence.
+    pub(crate) fn require(&self, keys: &[&str]) {
+        let is_map = matches!(self.value.kind, Kind::Map(_));
+        for key in keys.iter().filter(|_| is_map) {
+            if self.value(key).is_none() {
+                self.lacking(key);
+            }
+        }
+    }
+
+    /// As [`Reader::require`], for properties of which one is enough.
+    pub(crate) fn require_one_of(&self, keys: &[&str]) {
+        let is_map = matches!(self.value.kind, Kind::Map(_));
+        if is_map && keys.iter().all(|key| self.value(key).is_none()) {
+            self.lacking(&keys.join("` or `"));
+        }
+    }
+
+    fn lacking(&self, property: &str) {
+        let subject = NotAnalysedSubject::Value {
+            property: property.to_owned(),
+            reason: "required, and not there".to_owned(),
+        };
+        self.lowering.report(subject, &self.provenance);
     }
 
     /// Text with stand-ins. A symbol nothing is known about keeps its own
@@ -284,7 +311,7 @@ impl<'a> Reader<'a> {
         let Some(value) = self.value(key) else {
             return BTreeMap::new();
         };
-        let text = |value: &Value| self.lowering.text(value);
+        let text = |value: &Value| self.lowering.spelled(value);
         match &value.kind {
             Kind::Map(map) => map
                 .iter()

@@ -30,6 +30,7 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
     for resource in lowering.resources("AWS::Route53::RecordSet") {
         let properties = lowering.reader(resource);
         properties.skip(&["Comment", "HostedZoneId", "HostedZoneName", "TTL"]);
+        properties.require(&["Name"]);
         let id = LogicalId::new(&resource.logical_id);
         let alias = properties.child("AliasTarget").and_then(|target| {
             target.skip(&["EvaluateTargetHealth", "HostedZoneId"]);

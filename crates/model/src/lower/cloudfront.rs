@@ -12,6 +12,7 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
     for resource in lowering.resources("AWS::CloudFront::Distribution") {
         let properties = lowering.reader(resource);
         properties.skip(&["Tags"]);
+        properties.require(&["DistributionConfig"]);
         let Some(config) = properties.child("DistributionConfig") else {
             continue;
         };
@@ -83,6 +84,7 @@ fn distribution(lowering: &Lowering<'_>, config: &Reader<'_>, id: &str) -> Optio
     if let Some(viewer) = &viewer {
         viewer.skip(&["CloudFrontDefaultCertificate", "SslSupportMethod"]);
     }
+    config.require(&["DefaultCacheBehavior"]);
     let origins = config.children("Origins");
     let behaviors = config.children("CacheBehaviors");
     let responses = config.children("CustomErrorResponses");
@@ -110,6 +112,7 @@ fn distribution(lowering: &Lowering<'_>, config: &Reader<'_>, id: &str) -> Optio
 
 fn origin(origin: &Reader<'_>) -> Option<Origin> {
     origin.skip(&["ConnectionAttempts", "ConnectionTimeout", "OriginShield"]);
+    origin.require(&["Id", "DomainName"]);
     let headers = origin.children("OriginCustomHeaders");
     let header =
         |header: &Reader<'_>| Some((header.text("HeaderName")?, header.text("HeaderValue")?));
@@ -150,6 +153,7 @@ fn origin(origin: &Reader<'_>) -> Option<Origin> {
 
 fn behavior(behavior: &Reader<'_>) -> Option<CacheBehavior> {
     behavior.skip(&["CachedMethods"]);
+    behavior.require(&["TargetOriginId"]);
     let functions = behavior.children("FunctionAssociations");
     let function = |entry: &Reader<'_>| {
         let function = entry.reference("FunctionARN", &["AWS::CloudFront::Function"])?;

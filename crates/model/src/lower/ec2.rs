@@ -9,7 +9,7 @@ use crate::{
     VpcEndpointKind,
 };
 
-use super::security_group::{protocol, traffic};
+use super::security_group::{protocol, report_ports, traffic};
 
 /// AWS-managed prefix lists that templates name by id. The id differs per
 /// region (VPC User Guide, "AWS-managed prefix lists").
@@ -80,6 +80,7 @@ fn subnets(lowering: &Lowering<'_>, model: &mut Model) {
     for (index, resource) in lowering.resources("AWS::EC2::Subnet").enumerate() {
         let properties = lowering.reader(resource);
         properties.skip(&["Tags"]);
+        properties.require(&["VpcId", "CidrBlock"]);
         let id = LogicalId::new(&resource.logical_id);
         let zone = properties.text("AvailabilityZone");
         let vpc = properties.reference("VpcId", &["AWS::EC2::VPC"]);
@@ -149,6 +150,7 @@ fn nat_gateways(lowering: &Lowering<'_>, model: &mut Model) {
     for resource in lowering.resources("AWS::EC2::NatGateway") {
         let properties = lowering.reader(resource);
         properties.skip(&["Tags", "ConnectivityType"]);
+        properties.require(&["SubnetId"]);
         let id = LogicalId::new(&resource.logical_id);
         let allocation = properties.reference("AllocationId", &["AWS::EC2::EIP"]);
         let subnet = properties.reference("SubnetId", &["AWS::EC2::Subnet"]);
@@ -195,6 +197,7 @@ fn endpoints(lowering: &Lowering<'_>, model: &mut Model) {
     for resource in lowering.resources("AWS::EC2::VPCEndpoint") {
         let properties = lowering.reader(resource);
         properties.skip(&["Tags", "IpAddressType", "DnsOptions"]);
+        properties.require(&["VpcId", "ServiceName"]);
         let id = LogicalId::new(&resource.logical_id);
         let vpc = properties.reference("VpcId", &["AWS::EC2::VPC"]);
         let kind = match properties.text("VpcEndpointType").as_deref() {
@@ -230,6 +233,7 @@ fn route_tables(lowering: &Lowering<'_>, model: &mut Model) {
     for resource in lowering.resources("AWS::EC2::RouteTable") {
         let properties = lowering.reader(resource);
         properties.skip(&["Tags"]);
+        properties.require(&["VpcId"]);
         let id = LogicalId::new(&resource.logical_id);
         let Some(vpc) = properties.reference("VpcId", &["AWS::EC2::VPC"]) else {
             continue;
@@ -246,6 +250,7 @@ fn route_tables(lowering: &Lowering<'_>, model: &mut Model) {
     }
     for resource in lowering.resources("AWS::EC2::Route") {
         let properties = lowering.reader(resource);
+        properties.require(&["RouteTableId"]);
         let table = properties.reference("RouteTableId", &["AWS::EC2::RouteTable"]);
         let route = destination(&properties).zip(target(&properties));
         let Some(table) = table.and_then(|id| model.route_tables.get_mut(&id)) else {
@@ -305,6 +310,11 @@ fn destination(route: &Reader<'_>) -> Option<Destination> {
         |text| text.parse().ok(),
     );
     let list = route.text("DestinationPrefixListId");
+    route.require_one_of(&[
+        "DestinationCidrBlock",
+        "DestinationIpv6CidrBlock",
+        "DestinationPrefixListId",
+    ]);
     v4.map(Destination::Cidr)
         .or(v6.map(Destination::Cidr6))
         .or(list.map(Destination::PrefixList))
@@ -331,9 +341,11 @@ fn target(route: &Reader<'_>) -> Option<RouteTarget> {
         "VpcEndpointId",
         "VpcPeeringConnectionId",
     ];
-    let (key, value) = OTHERS
-        .iter()
-        .find_map(|key| Some((key, route.value(key)?)))?;
+    let other = OTHERS.iter().find_map(|key| Some((key, route.value(key)?)));
+    let Some((key, value)) = other else {
+        route.require_one_of(&["GatewayId", "NatGatewayId"]);
+        return None;
+    };
     route.unusable(key, value, "a route target the model does not follow");
     Some(RouteTarget::Other((*key).to_owned()))
 }
@@ -342,6 +354,7 @@ fn network_acls(lowering: &Lowering<'_>, model: &mut Model) {
     for resource in lowering.resources("AWS::EC2::NetworkAcl") {
         let properties = lowering.reader(resource);
         properties.skip(&["Tags"]);
+        properties.require(&["VpcId"]);
         let id = LogicalId::new(&resource.logical_id);
         let Some(vpc) = properties.reference("VpcId", &["AWS::EC2::VPC"]) else {
             continue;
@@ -358,6 +371,7 @@ fn network_acls(lowering: &Lowering<'_>, model: &mut Model) {
     }
     for resource in lowering.resources("AWS::EC2::NetworkAclEntry") {
         let properties = lowering.reader(resource);
+        properties.require(&["NetworkAclId", "Protocol", "RuleAction", "RuleNumber"]);
         let acl = properties.reference("NetworkAclId", &["AWS::EC2::NetworkAcl"]);
         let entry = network_acl_entry(&properties);
         let Some(acl) = acl.and_then(|id| model.network_acls.get_mut(&id)) else {
@@ -393,12 +407,16 @@ fn network_acl_entry(properties: &Reader<'_>) -> Option<NetworkAclEntry> {
         (None, None) => (None, None),
     };
     let protocol = properties.parsed("Protocol", "not a protocol", protocol)?;
+    let traffic = traffic(protocol, from, to);
+    if traffic.is_none() {
+        report_ports(properties, &["PortRange", "Protocol"]);
+    }
     let action = properties.text("RuleAction");
     Some(NetworkAclEntry {
         rule_number: properties.number("RuleNumber")?,
         egress: properties.flag("Egress").unwrap_or(false),
         allow: action.is_some_and(|action| action.eq_ignore_ascii_case("allow")),
-        traffic: traffic(protocol, from, to)?,
+        traffic: traffic?,
         cidr,
         cidr6,
         provenance: properties.provenance.clone(),

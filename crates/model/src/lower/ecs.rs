@@ -119,6 +119,7 @@ fn container(container: &Reader<'_>) -> Option<Container> {
         check.skip(&["Interval", "Retries", "StartPeriod", "Timeout"]);
         check.texts("Command")
     });
+    container.require(&["Image", "Name"]);
     Some(Container {
         image: container.text("Image")?,
         entry_point: container.texts("EntryPoint"),

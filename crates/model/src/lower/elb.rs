@@ -22,6 +22,7 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
     }
     for resource in lowering.resources("AWS::ElasticLoadBalancingV2::Listener") {
         let properties = lowering.reader(resource);
+        properties.require(&["LoadBalancerArn", "Port", "DefaultActions"]);
         let balancer = properties.reference(
             "LoadBalancerArn",
             &["AWS::ElasticLoadBalancingV2::LoadBalancer"],
@@ -35,6 +36,7 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
     for resource in lowering.resources("AWS::ElasticLoadBalancingV2::ListenerRule") {
         let properties = lowering.reader(resource);
         properties.skip(&["Tags"]);
+        properties.require(&["ListenerArn", "Priority", "Conditions", "Actions"]);
         let listener =
             properties.reference("ListenerArn", &["AWS::ElasticLoadBalancingV2::Listener"]);
         let rule = ListenerRule {
@@ -117,6 +119,7 @@ pub(super) fn certificate(entry: &Reader<'_>, key: &str) -> Option<CertificateRe
 }
 
 fn condition(entry: &Reader<'_>) -> Option<RuleCondition> {
+    entry.require(&["Field"]);
     let field = entry.text("Field");
     // Path and host conditions have an older spelling with `Values` beside `Field`.
     let values = |config: &str| {
@@ -137,7 +140,9 @@ fn condition(entry: &Reader<'_>) -> Option<RuleCondition> {
         ))),
         "source-ip" => Some(RuleCondition::SourceIp(values("SourceIpConfig"))),
         "http-header" => {
+            entry.require(&["HttpHeaderConfig"]);
             let config = entry.child("HttpHeaderConfig")?;
+            config.require(&["HttpHeaderName"]);
             let name = config.text("HttpHeaderName")?;
             Some(RuleCondition::HttpHeader {
                 name,
@@ -145,6 +150,7 @@ fn condition(entry: &Reader<'_>) -> Option<RuleCondition> {
             })
         }
         "query-string" => {
+            entry.require(&["QueryStringConfig"]);
             let config = entry.child("QueryStringConfig")?;
             let values = config.children("Values");
             let pair = |pair: &Reader<'_>| Some((pair.text("Key"), pair.text("Value")?));
@@ -152,7 +158,11 @@ fn condition(entry: &Reader<'_>) -> Option<RuleCondition> {
                 values.iter().filter_map(pair).collect(),
             ))
         }
-        _ => None,
+        _ => {
+            let value = entry.value("Field")?;
+            entry.unusable("Field", value, "not a condition of a listener rule");
+            None
+        }
     }
 }
 
@@ -164,7 +174,13 @@ fn actions(properties: &Reader<'_>, key: &str) -> Vec<Action> {
 
 fn action(entry: &Reader<'_>) -> Option<Action> {
     entry.skip(&["Order"]);
+    entry.require(&["Type"]);
     let kind = entry.text("Type")?;
+    match kind.as_str() {
+        "redirect" => entry.require(&["RedirectConfig"]),
+        "fixed-response" => entry.require(&["FixedResponseConfig"]),
+        _ => {}
+    }
     match kind.as_str() {
         "forward" => Some(forward(entry)),
         "redirect" => entry.child("RedirectConfig").map(|config| {
@@ -200,6 +216,7 @@ fn action(entry: &Reader<'_>) -> Option<Action> {
 
 fn forward(entry: &Reader<'_>) -> Action {
     let Some(config) = entry.child("ForwardConfig") else {
+        entry.require(&["TargetGroupArn"]);
         let group = entry.reference("TargetGroupArn", TARGET_GROUP);
         return Action::Forward(group.into_iter().map(|group| (group, 1)).collect());
     };

@@ -12,9 +12,10 @@ use cfn::{Stack, Symbol};
 use ipnet::Ipv4Net;
 
 use crate::physical::{interface_id, resolve, rule_id};
+use crate::reader::Lowering;
 use crate::{
-    Eni, EniId, EniKind, LogicalId, Model, Peer, SecurityGroup, SecurityGroupRule, Traffic,
-    VpcEndpointKind,
+    Eni, EniId, EniKind, LogicalId, Model, NotAnalysedSubject, Peer, SecurityGroup,
+    SecurityGroupRule, Traffic, VpcEndpointKind,
 };
 
 /// The first four addresses of a subnet, and the last, are AWS's.
@@ -22,7 +23,7 @@ const RESERVED_AT_START: u32 = 4;
 /// A template may ask for many instances; a model lists no more than this of one group.
 const MAX_PER_OWNER: u32 = 10_000;
 
-pub(super) fn imply(stack: &Stack, model: &mut Model) {
+pub(super) fn imply(lowering: &Lowering<'_>, model: &mut Model) {
     let mut implied: Vec<Implied> = Vec::new();
     for balancer in model.load_balancers.values() {
         let groups = &balancer.security_groups;
@@ -119,8 +120,8 @@ pub(super) fn imply(stack: &Stack, model: &mut Model) {
             groups,
         ));
     }
-    model.enis = addressed(stack, model, implied);
-    default_groups(stack, model);
+    model.enis = addressed(lowering, model, implied);
+    default_groups(lowering.stack, model);
 }
 
 /// The security group of a VPC that AWS uses where none is named.
@@ -247,7 +248,12 @@ fn spread(
     }
 }
 
-fn addressed(stack: &Stack, model: &Model, mut implied: Vec<Implied>) -> BTreeMap<EniId, Eni> {
+fn addressed(
+    lowering: &Lowering<'_>,
+    model: &Model,
+    mut implied: Vec<Implied>,
+) -> BTreeMap<EniId, Eni> {
+    let mut homeless: BTreeMap<(LogicalId, LogicalId), u32> = BTreeMap::new();
     implied.sort_by(|a, b| a.name.cmp(&b.name));
     let mut used: BTreeMap<LogicalId, u32> = BTreeMap::new();
     let mut enis = BTreeMap::new();
@@ -261,6 +267,9 @@ fn addressed(stack: &Stack, model: &Model, mut implied: Vec<Implied>) -> BTreeMa
         let first: u32 = subnet.cidr.network().into();
         let last: u32 = subnet.cidr.broadcast().into();
         let Some(address) = first.checked_add(*next).filter(|address| *address < last) else {
+            *homeless
+                .entry((interface.owner, interface.subnet))
+                .or_default() += 1;
             continue;
         };
         *next += 1;
@@ -285,7 +294,7 @@ fn addressed(stack: &Stack, model: &Model, mut implied: Vec<Implied>) -> BTreeMa
         };
         let id = EniId(interface.name);
         let eni = Eni {
-            interface_id: interface_id(stack, &id.0),
+            interface_id: interface_id(lowering.stack, &id.0),
             owner: interface.owner,
             kind: interface.kind,
             subnet: interface.subnet,
@@ -297,5 +306,18 @@ fn addressed(stack: &Stack, model: &Model, mut implied: Vec<Implied>) -> BTreeMa
         };
         enis.insert(id, eni);
     }
+    for ((owner, subnet), count) in homeless {
+        no_address_left(lowering, &owner, &subnet, count);
+    }
     enis
+}
+
+fn no_address_left(lowering: &Lowering<'_>, owner: &LogicalId, subnet: &LogicalId, count: u32) {
+    let subject = NotAnalysedSubject::Value {
+        property: "Subnets".to_owned(),
+        reason: format!("`{subnet}` has no address left for {count} of its interfaces"),
+    };
+    if let Some(resource) = lowering.stack.resources.get(owner.as_str()) {
+        lowering.report(subject, &resource.provenance.0);
+    }
 }

@@ -88,7 +88,9 @@ fn role(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> Role {
             },
         ),
         policies: inline.collect(),
-        managed_policy_arns: managed.filter_map(|value| lowering.text(value)).collect(),
+        managed_policy_arns: managed
+            .filter_map(|value| lowering.spelled(value))
+            .collect(),
         permissions_boundary: properties.text("PermissionsBoundary"),
         max_session_s: properties.number("MaxSessionDuration").unwrap_or(3600),
         tags: properties.tags("Tags"),

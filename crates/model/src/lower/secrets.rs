@@ -33,6 +33,7 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
     for resource in lowering.resources("AWS::SecretsManager::SecretTargetAttachment") {
         let properties = lowering.reader(resource);
         properties.skip(&["TargetType"]);
+        properties.require(&["SecretId", "TargetId"]);
         let secret = properties.reference("SecretId", &["AWS::SecretsManager::Secret"]);
         let target = properties.reference("TargetId", &["AWS::RDS::DBInstance"]);
         if let Some(secret) = secret.and_then(|id| model.secrets.get_mut(&id)) {

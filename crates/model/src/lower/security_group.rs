@@ -108,6 +108,7 @@ fn group_rule(
     rule: &Reader<'_>,
     egress: bool,
 ) -> Vec<SecurityGroupRule> {
+    rule.require(&["IpProtocol"]);
     let description = rule.text("Description");
     let traffic = rule_traffic(rule);
     let peers = peers(rule, egress);
@@ -139,6 +140,7 @@ fn peers(rule: &Reader<'_>, egress: bool) -> Vec<Peer> {
         .value(group_key)
         .map(|value| group_peer(rule, group_key, value));
     let list = rule.text(list_key).map(Peer::PrefixList);
+    rule.require_one_of(&["CidrIp", "CidrIpv6", group_key, list_key]);
     cidr.map(Peer::Cidr)
         .into_iter()
         .chain(cidr6.map(Peer::Cidr6))
@@ -162,8 +164,21 @@ fn group_peer(rule: &Reader<'_>, key: &str, value: &Value) -> Peer {
 }
 
 fn rule_traffic(rule: &Reader<'_>) -> Option<Traffic> {
+    let (from, to) = (rule.number("FromPort"), rule.number("ToPort"));
     let protocol = rule.parsed("IpProtocol", "not a protocol", protocol)?;
-    traffic(protocol, rule.number("FromPort"), rule.number("ToPort"))
+    let found = traffic(protocol, from, to);
+    if found.is_none() {
+        report_ports(rule, &["FromPort", "ToPort"]);
+    }
+    found
+}
+
+/// Reports ports that make no range, at the first of them that is there.
+pub(super) fn report_ports(rule: &Reader<'_>, keys: &[&str]) {
+    let present = keys.iter().find_map(|key| Some((key, rule.value(key)?)));
+    if let Some((key, value)) = present {
+        rule.unusable(key, value, "not a range of ports");
+    }
 }
 
 /// A protocol by name or number; -1 is all.
