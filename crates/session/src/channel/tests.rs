@@ -136,6 +136,7 @@ fn a_new_connection_carries_on_in_order() {
         .map(|frame| read(&frame).sequence_number)
         .collect();
     assert_eq!(numbers, [0, 1]);
+    assert_eq!(client.stats().resent, 1);
 }
 
 #[test]

@@ -395,6 +395,17 @@ fn basic_sessions_carry_one_connection_after_another() {
     );
 
     network.client.reset(here);
+    assert_eq!(
+        network.client.open(),
+        None,
+        "the agent has yet to hear of it"
+    );
+    network.client.give_out(network.now);
+    assert_eq!(
+        network.client.open(),
+        None,
+        "it is told, and has not confirmed"
+    );
     // what is on its way to a connection that has ended is for nobody
     network.agent.write(there, b"too late");
     network.settle();

@@ -170,6 +170,44 @@ fn ends_of_ours_find_each_other_and_strangers_do_not_notice() {
 }
 
 #[test]
+fn a_client_may_not_ask_for_more_than_was_offered() {
+    let offer = AgentOffer {
+        extension: Some(Extension {
+            payload_bytes: 2048,
+        }),
+        ..offer()
+    };
+    let agreed = |bytes: usize| {
+        let mut agent = agent(offer.clone());
+        agent.handle_connected(NOW);
+        let response = format!(
+            r#"{{"ClientVersion":"1.2.764.0","ProcessedClientActions":[{{"ActionType":"SessionType","ActionStatus":1,"ActionResult":{{"HalfCloseAndLargePayload":{{"PayloadBytes":{bytes}}}}}}}]}}"#
+        );
+        hear(
+            &mut agent,
+            MessageKind::InputStreamData,
+            0,
+            PayloadType::HandshakeResponse,
+            &response,
+        );
+        agent.opened().unwrap().payload_bytes()
+    };
+    assert_eq!(
+        [agreed(1024), agreed(2048), agreed(4096), agreed(1)],
+        [1024, 2048, 1024, 1024]
+    );
+}
+
+#[test]
+fn nothing_is_said_before_the_session_is_open() {
+    let mut client = client(true);
+    client.handle_connected(NOW);
+    client.send(PayloadType::Output, Bytes::from_static(b"early"), NOW);
+    client.terminate(NOW);
+    assert_eq!(said(&mut client), "");
+}
+
+#[test]
 fn a_client_that_refuses_ends_the_session() {
     let mut agent = agent(offer());
     agent.handle_connected(NOW);
