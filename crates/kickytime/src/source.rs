@@ -11,9 +11,6 @@ use model::Model;
 use crate::cli::{TemplateArguments, TemplateOptions};
 use crate::error::CommandError;
 
-/// The ending of the file beside a template that lets it run locally.
-pub(crate) const LOCAL_PARAMETERS: &str = "TEMPLATE.local.json";
-
 /// The account of the local region: one that AWS never gives out.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
@@ -87,10 +84,15 @@ pub(crate) fn load_sound(options: &TemplateOptions) -> Result<Loaded, CommandErr
     Ok(loaded)
 }
 
+/// The file beside a template that lets it run locally.
+pub(crate) fn local_parameter_file(template: &Path) -> PathBuf {
+    template.with_extension("local.json")
+}
+
 /// The values beside a template that let it run locally: `NAME.local.json`
 /// beside `NAME.yaml`; nothing when there is no such file.
 pub(crate) fn local_parameters(template: &Path) -> Result<BTreeMap<String, String>, CommandError> {
-    let file = template.with_extension("local.json");
+    let file = local_parameter_file(template);
     if file.exists() {
         read_parameters(&file)
     } else {

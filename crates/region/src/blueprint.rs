@@ -154,6 +154,11 @@ impl Blueprint {
             .flat_map(|endpoint| endpoint.addresses.iter().copied())
     }
 
+    /// Whether there is anything to run an image for.
+    pub fn runs_programs(&self) -> bool {
+        !(self.workloads.is_empty() && self.tasks_once.is_empty())
+    }
+
     /// Public addresses of AWS services, and the names answered at each.
     pub fn public_services(&self) -> Vec<(Ipv4Addr, Vec<String>)> {
         crate::plan::public_services(&self.region)

@@ -19,7 +19,7 @@ use crate::source::{self, Loaded};
 pub(crate) fn run(arguments: &Up, terminal: &Terminal) -> Result<ExitCode, CommandError> {
     let fallback = source::local_parameters(&arguments.template.template)?;
     let loaded = source::load(&arguments.template, &fallback)?;
-    if !is_usable(&loaded, terminal) {
+    if !is_usable(arguments, &loaded, terminal) {
         return Ok(ExitCode::from(2));
     }
     // once without anybody's password, so that faults are told before anything is started
@@ -32,8 +32,15 @@ pub(crate) fn run(arguments: &Up, terminal: &Terminal) -> Result<ExitCode, Comma
         return Ok(ExitCode::from(2));
     }
     let wanted = Launch {
-        doors: vec![arguments.port, arguments.aws_port],
-        tasks: build(arguments)?.into_iter().collect(),
+        // without a site there is nothing behind its door
+        doors: std::iter::once(arguments.aws_port)
+            .chain((!loaded.model.distributions.is_empty()).then_some(arguments.port))
+            .collect(),
+        tasks: if needs_image(&loaded) {
+            build(arguments)?.into_iter().collect()
+        } else {
+            Vec::new()
+        },
     };
     let color = terminal.color;
     let status = launch(&wanted, |inside| {
@@ -50,17 +57,24 @@ pub(crate) fn run(arguments: &Up, terminal: &Terminal) -> Result<ExitCode, Comma
 }
 
 /// Faults, parameters without a value, and what cannot be run, all told here.
-fn is_usable(loaded: &Loaded, terminal: &Terminal) -> bool {
+fn is_usable(arguments: &Up, loaded: &Loaded, terminal: &Terminal) -> bool {
     let mut text = render::human::diagnostics(&loaded.source, &loaded.diagnostics, terminal);
     let missing = loaded.stack.missing_parameters();
+    let file = source::local_parameter_file(&arguments.template.template);
     for name in &missing {
         text += &format!(
             "error: parameter `{name}` has no value\nhint: give it with --parameter {name}=VALUE, \
-             or in a file beside the template named {}\n",
-            source::LOCAL_PARAMETERS
+             or in {}\n",
+            file.display()
         );
     }
-    for entry in &loaded.model.not_analysed {
+    // without a parameter's value, what hangs on it cannot be understood either
+    let gaps = loaded
+        .model
+        .not_analysed
+        .iter()
+        .filter(|_| missing.is_empty());
+    for entry in gaps {
         let place = &entry.provenance;
         text += &format!(
             "error: cannot run {} ({}, {}:{}:{})\n",
@@ -71,6 +85,12 @@ fn is_usable(loaded: &Loaded, terminal: &Terminal) -> bool {
         render::talk(text.trim_end());
     }
     !loaded.has_errors() && missing.is_empty() && loaded.model.not_analysed.is_empty()
+}
+
+/// Whether the template runs programs at all.
+fn needs_image(loaded: &Loaded) -> bool {
+    let model = &loaded.model;
+    !(model.services.is_empty() && model.auto_scaling_groups.is_empty())
 }
 
 /// The build of the image's program, unless one is given or nothing can be built.

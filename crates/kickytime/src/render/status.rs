@@ -7,7 +7,9 @@ pub(crate) fn table(status: &Json) -> String {
     let mut text = String::new();
     let field = |value: &Json, name: &str| value[name].as_str().unwrap_or_default().to_owned();
     for (label, name) in [("site", "site"), ("AWS API", "aws")] {
-        text += &format!("{label:<9} {}\n", field(status, name));
+        if let Some(address) = status[name].as_str() {
+            text += &format!("{label:<9} {address}\n");
+        }
     }
     let sign_ins = status["signIns"].as_array().into_iter().flatten();
     for (index, person) in sign_ins.enumerate() {

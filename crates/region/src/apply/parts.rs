@@ -187,7 +187,7 @@ impl Region {
 
     pub(super) fn start_doors(&mut self) -> Result<(), ApplyError> {
         let mut doors = std::mem::take(&mut self.doors).into_iter();
-        let (site_door, aws_door) = (doors.next(), doors.next());
+        let (aws_door, site_door) = (doors.next(), doors.next());
         let failed = || ApplyError::at("open the doors");
         let trust = self.authority.client_config();
         let internet = self.fabric().internet().clone();

@@ -91,9 +91,13 @@ impl Region {
             interfaces: blueprint.interfaces.clone(),
             region: blueprint.region.clone(),
             stack_name: blueprint.stack_name.clone(),
-            site: blueprint.site.is_some().then(|| door(&inside, 0)),
-            aws: door(&inside, 1),
-            sign_ins: options.sign_ins,
+            site: blueprint.site.is_some().then(|| door(&inside, SITE_DOOR)),
+            aws: door(&inside, AWS_DOOR),
+            sign_ins: if blueprint.seed.user_pools.is_empty() {
+                Vec::new()
+            } else {
+                options.sign_ins
+            },
             stop: asked_to_stop.clone(),
         };
         control::serve(state.path(), Arc::new(operator))
@@ -121,8 +125,8 @@ impl Region {
         })
     }
 
-    /// Everything in the order of need; the database starts while the rest is
-    /// set up, and programs when it and their image are there.
+    /// Everything in the order of need: what AWS answers, then the database,
+    /// then the programs that use both.
     pub(super) async fn start(&mut self) -> Result<(), ApplyError> {
         let since = Instant::now();
         self.start_routers()?;
@@ -137,6 +141,23 @@ impl Region {
         self.start_databases().await?;
         self.board.done("database", since);
 
+        if self.blueprint.runs_programs() {
+            self.start_programs().await?;
+        }
+        if !self.asked_to_stop.is_cancelled() {
+            self.board.ready();
+        }
+        Ok(())
+    }
+
+    pub(super) fn fabric(&mut self) -> &mut Fabric {
+        self.fabric
+            .as_mut()
+            .expect("the network is there until the end")
+    }
+
+    /// Programs, when the image they come from is there.
+    async fn start_programs(&mut self) -> Result<(), ApplyError> {
         let since = Instant::now();
         let runtime = self.runtime().await?;
         self.board.done("image", since);
@@ -150,16 +171,7 @@ impl Region {
         self.follow();
         status::healthy(&self.targets, &self.blueprint, &self.asked_to_stop).await;
         self.board.done("services", since);
-        if !self.asked_to_stop.is_cancelled() {
-            self.board.ready();
-        }
         Ok(())
-    }
-
-    pub(super) fn fabric(&mut self) -> &mut Fabric {
-        self.fabric
-            .as_mut()
-            .expect("the network is there until the end")
     }
 
     /// What the board tells while everything runs.
@@ -195,6 +207,11 @@ impl Region {
         }
     }
 }
+
+/// The doors in the order the launcher opened them; the site's only if there
+/// is a site.
+const AWS_DOOR: usize = 0;
+const SITE_DOOR: usize = 1;
 
 /// The address of a door on the host.
 fn door(inside: &Inside, index: usize) -> String {
