@@ -123,6 +123,10 @@ pub fn follow(
             reasons,
         };
         let (emulator, board) = (Arc::clone(emulator), Arc::clone(board));
+        let named = blueprint.interfaces.iter();
+        let names = named
+            .map(|interface| (interface.address, interface.id.to_string()))
+            .collect();
         let namespace = fabric.router(id.as_str()).clone();
         fabric.run(
             &namespace,
@@ -132,7 +136,8 @@ pub fn follow(
                 let flag = Arc::clone(&stopping);
                 // the collector blocks: on a thread of this runtime, so in this namespace
                 let work = tokio::task::spawn_blocking(move || {
-                    if let Err(error) = collect(config, &logs, &emulator, &flag) {
+                    let mut told = Rejections::new(Arc::clone(&board), names);
+                    if let Err(error) = collect(config, &logs, &emulator, &flag, &mut told) {
                         board.notice(format!("flow logs are incomplete: {}", chain(&error)));
                     }
                 });
@@ -150,10 +155,12 @@ fn collect(
     logs: &[(String, bool, bool)],
     emulator: &Emulator,
     stop: &AtomicBool,
+    rejections: &mut Rejections,
 ) -> Result<(), crate::host::flow_collector::CollectError> {
     let collector = FlowCollector::open()?;
     let log = Mutex::new(FlowLog::new(config, unix_ms()));
     collector.run(&log, stop, |record| {
+        rejections.tell(&record);
         for (group, accepted, rejected) in logs {
             let wanted = match &record.content {
                 RecordContent::Flow {
@@ -171,6 +178,58 @@ fn collect(
             }
         }
     })
+}
+
+/// Tells the person of refused flows, the first of each kind: whoever changed a
+/// rule wants to see at once what it breaks.
+struct Rejections {
+    board: Arc<Board>,
+    names: BTreeMap<Ipv4Addr, String>,
+    told: BTreeSet<(Ipv4Addr, Ipv4Addr, u8, u16)>,
+}
+
+impl Rejections {
+    /// A scan of all ports must not fill the screen.
+    const MOST: usize = 50;
+
+    fn new(board: Arc<Board>, names: BTreeMap<Ipv4Addr, String>) -> Self {
+        Self {
+            board,
+            names,
+            told: BTreeSet::new(),
+        }
+    }
+
+    fn tell(&mut self, record: &FlowRecord) {
+        let RecordContent::Flow {
+            flow,
+            action: Action::Reject,
+            reason,
+            ..
+        } = &record.content
+        else {
+            return;
+        };
+        let kind = (
+            flow.source,
+            flow.destination,
+            flow.protocol,
+            flow.destination_port,
+        );
+        if self.told.len() < Self::MOST && self.told.insert(kind) {
+            let name = |address: Ipv4Addr| {
+                self.names
+                    .get(&address)
+                    .cloned()
+                    .unwrap_or_else(|| address.to_string())
+            };
+            let (source, destination) = (name(flow.source), name(flow.destination));
+            let port = flow.destination_port;
+            self.board.notice(format!(
+                "rejected: {source} to {destination}:{port}, {reason}"
+            ));
+        }
+    }
 }
 
 /// (VPC User Guide, "Publish flow logs to CloudWatch Logs": a stream for each

@@ -1,8 +1,10 @@
 //! The parts of a region, each started by the thread it runs on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use super::api::Api;
 use super::region::Region;
@@ -11,6 +13,9 @@ use super::workload::{Placement, Runtime};
 use super::{ApplyError, EntryPoint, api, client, database, fabric, flow, image};
 use crate::dns::Resolver;
 use crate::proxy::balancer::Targets;
+
+/// How long services wait for a task that is to run before them.
+const TASK_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Region {
     pub(super) fn start_routers(&mut self) -> Result<(), ApplyError> {
@@ -280,34 +285,36 @@ impl Region {
         })
     }
 
+    /// Tasks that a deployment runs first, one after another. What fails is
+    /// told and does not keep the services from starting: a person who broke a
+    /// rule wants to see what the services say.
     pub(super) async fn run_tasks_once(&mut self, runtime: &Runtime) -> Result<(), ApplyError> {
         for workload in self.blueprint.tasks_once.clone() {
             let Some(place) = self.placement(&workload) else {
                 continue;
             };
+            let (sender, exit) = oneshot::channel();
             let namespace = place.namespace.clone();
-            let runtime = runtime.clone();
-            let thread = crate::host::thread::NamespaceThread::spawn(
-                &namespace,
-                workload.name.clone(),
-                &self.programs_stop,
-                move |stop| runtime.once(place, stop),
-            )
-            .map_err(ApplyError::at(format!("run `{}`", workload.name)))?;
-            let exit = thread.join().await;
-            let exit = exit.map_err(ApplyError::at(format!("run `{}`", workload.name)))?;
-            if !exit.is_some_and(crate::host::process::Exit::success)
-                && !self.asked_to_stop.is_cancelled()
-            {
-                let log = workload
-                    .log
-                    .map(|log| format!("its log is in `{}`", log.group));
-                let reason = match exit {
-                    Some(exit) => format!("it {exit}; {}", log.unwrap_or_default()),
-                    None => "it could not be started".to_owned(),
-                };
-                return Err(ApplyError::at(format!("run `{}`", workload.name))(reason));
-            }
+            let (runtime, stop) = (runtime.clone(), self.programs_stop.clone());
+            let work = move || async move {
+                // nobody listens any more when it took too long
+                let _told = sender.send(runtime.once(place, stop).await);
+            };
+            self.fabric()
+                .run_program(&namespace, &workload.name, work)
+                .map_err(ApplyError::at(format!("run `{}`", workload.name)))?;
+            let outcome = match tokio::time::timeout(TASK_PATIENCE, exit).await {
+                Ok(Ok(Some(exit))) if exit.success() => continue,
+                Ok(Ok(Some(exit))) => exit.to_string(),
+                Ok(_) => "did not run".to_owned(),
+                Err(_) => "is still running".to_owned(),
+            };
+            let log = workload
+                .log
+                .map(|log| format!("; its log is in `{}`", log.group));
+            let log = log.unwrap_or_default();
+            self.board
+                .notice(format!("{} {outcome}{log}", workload.name));
         }
         Ok(())
     }

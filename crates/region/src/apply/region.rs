@@ -170,6 +170,11 @@ impl Region {
         self.start_workloads(&runtime)?;
         self.follow();
         status::healthy(&self.targets, &self.blueprint, &self.asked_to_stop).await;
+        let unhealthy = status::unhealthy(&self.targets, &self.blueprint.workloads);
+        if !unhealthy.is_empty() && !self.asked_to_stop.is_cancelled() {
+            self.board
+                .notice(format!("not healthy: {}", unhealthy.join(", ")));
+        }
         self.board.done("services", since);
         Ok(())
     }

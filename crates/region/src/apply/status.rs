@@ -18,7 +18,7 @@ use crate::proxy::balancer::{Health, Targets};
 
 /// How long services may take to become healthy before the region counts as
 /// up without them.
-const HEALTHY_WITHIN: Duration = Duration::from_secs(60);
+const HEALTHY_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 const MAIL_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -163,23 +163,7 @@ pub async fn follow_mail(emulator: Arc<Emulator>, board: Arc<Board>, stop: Cance
 
 /// Waits until every registered target is healthy, or long enough.
 pub async fn healthy(targets: &[Arc<Targets>], blueprint: &Blueprint, stop: &CancellationToken) {
-    let expected: usize = blueprint
-        .workloads
-        .iter()
-        .map(|workload| workload.targets.len())
-        .sum();
-    let all_healthy = || {
-        let groups = targets.iter().zip(&blueprint.balancers);
-        let states: Vec<Health> = groups
-            .flat_map(|(targets, balancer)| {
-                let names = balancer.config.target_groups.keys();
-                names
-                    .flat_map(|name| targets.health(name))
-                    .map(|(_, health)| health)
-            })
-            .collect();
-        states.len() >= expected && states.iter().all(|health| *health == Health::Healthy)
-    };
+    let all_healthy = || unhealthy(targets, &blueprint.workloads).is_empty();
     let wait = async {
         while !all_healthy() {
             tokio::time::sleep(POLL).await;
@@ -190,4 +174,22 @@ pub async fn healthy(targets: &[Arc<Targets>], blueprint: &Blueprint, stop: &Can
         () = stop.cancelled() => {}
         () = tokio::time::sleep(HEALTHY_WITHIN) => {}
     }
+}
+
+/// Programs that a load balancer does not think healthy, by name.
+pub fn unhealthy(targets: &[Arc<Targets>], workloads: &[Workload]) -> Vec<String> {
+    let is_healthy = |workload: &&Workload| {
+        workload.targets.iter().all(|(group, port)| {
+            let address = IpAddr::V4(workload.address);
+            let known = targets.iter().flat_map(|targets| targets.health(group));
+            let mut of_workload =
+                known.filter(|(target, _)| target.address == address && target.port == *port);
+            of_workload.any(|(_, health)| health == Health::Healthy)
+        })
+    };
+    workloads
+        .iter()
+        .filter(|workload| !is_healthy(workload))
+        .map(|workload| workload.name.clone())
+        .collect()
 }
