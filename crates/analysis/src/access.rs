@@ -17,7 +17,7 @@ use model::{LogicalId, Model, VpcEndpoint};
 use thiserror::Error;
 
 pub use chain::Becoming;
-pub(crate) use policies::{Document, Store};
+pub(crate) use policies::{Document, StatementHolder, Store};
 pub use resource::Resource;
 pub(crate) use resource::tags as resource_tags;
 pub use subject::Subject;

@@ -9,11 +9,16 @@ mod finding;
 mod rules;
 mod suppression;
 
+use std::collections::BTreeSet;
+
 use model::Model;
 
 use crate::access::Access;
+use crate::intent::{Intent, Proof, prove};
 use crate::needs::{self, Need};
 use crate::reach::{Classes, Network};
+use crate::unneeded::unneeded;
+use crate::variant::Variant;
 
 pub use finding::{Finding, Severity};
 pub use rules::RULES;
@@ -52,6 +57,11 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// What the rule finds, before exceptions.
+    pub(crate) fn run(&self, facts: &Facts<'_>) -> Vec<Finding> {
+        (self.run)(facts)
+    }
+
     /// The rule's documentation, as Markdown.
     pub fn documentation(&self) -> String {
         let lines = self
@@ -86,24 +96,68 @@ pub struct Report {
     /// Worst first, then in the order of the template.
     pub findings: Vec<Finding>,
     pub suppressed: Vec<Suppressed>,
+    /// Every statement of the intent file with its answer.
+    pub proofs: Vec<Proof>,
+}
+
+impl Report {
+    pub fn failed_proofs(&self) -> impl Iterator<Item = &Proof> {
+        self.proofs.iter().filter(|proof| !proof.holds())
+    }
 }
 
 /// Runs every rule.
 pub fn check(model: &Model) -> Report {
-    check_facts(&Facts::new(model))
+    report(model, findings(&Facts::new(model)))
 }
 
-/// Runs every rule over facts that are there already.
-pub fn check_facts(facts: &Facts<'_>) -> Report {
-    let mut findings = Vec::new();
-    for rule in RULES {
-        findings.extend((rule.run)(facts).into_iter().map(|found| Finding {
+/// Runs every rule under every variant, proves the intent, and looks for what
+/// nothing depends on. A finding of one variant alone says of which.
+pub fn check_whole(model: &Model, variants: &[Variant], intent: Option<&Intent>) -> Report {
+    let facts = Facts::new(model);
+    let mut found = findings(&facts);
+    let mut known: BTreeSet<(&str, String)> = found
+        .iter()
+        .map(|finding| (finding.rule, finding.message.clone()))
+        .collect();
+    for variant in variants {
+        for mut finding in findings(&Facts::new(&variant.model)) {
+            if known.insert((finding.rule, finding.message.clone())) {
+                finding.message += &format!(" (with {})", variant.name());
+                found.push(finding);
+            }
+        }
+    }
+    if let Some(intent) = intent {
+        let models: Vec<&Model> = std::iter::once(model)
+            .chain(variants.iter().map(|one| &one.model))
+            .collect();
+        found.extend(unneeded(&models, intent).into_iter().map(|one| Finding {
+            rule: "unneeded",
+            severity: Severity::Warning,
+            ..Finding::at(&one.provenance, format!("nothing depends on {}", one.what))
+        }));
+    }
+    let mut report = report(model, found);
+    report.proofs = intent
+        .map(|intent| prove(&facts, intent))
+        .unwrap_or_default();
+    report
+}
+
+fn findings(facts: &Facts<'_>) -> Vec<Finding> {
+    let of = |rule: &'static Rule| {
+        (rule.run)(facts).into_iter().map(|found| Finding {
             rule: rule.name,
             severity: found.severity.min(rule.severity),
             ..found
-        }));
-    }
-    let mut report = suppression::apply(facts.model, findings);
+        })
+    };
+    RULES.iter().flat_map(of).collect()
+}
+
+fn report(model: &Model, findings: Vec<Finding>) -> Report {
+    let mut report = suppression::apply(model, findings);
     let key = |one: &Finding| {
         (
             std::cmp::Reverse(one.severity),

@@ -1,7 +1,8 @@
 //! What follows from a template, before any account exists?
 //!
 //! Who can reach whom ([`reach`]), who may do what
-//! ([`access`]), what is wrong across resources ([`check`]). Every answer is a pure function of a
+//! ([`access`]), what is wrong across resources ([`check`]), whether what
+//! is meant to be is ([`intent`]), and what could go ([`unneeded`]). Every answer is a pure function of a
 //! [`model::Model`] and carries its reasons and their places in the template.
 //!
 //! **Invariant:** nothing here reads a file, a clock or the network, and no
@@ -11,6 +12,11 @@
 
 pub mod access;
 pub mod check;
+pub mod intent;
 mod needs;
 pub mod reach;
 pub mod set;
+pub mod unneeded;
+mod variant;
+
+pub use variant::{Variant, Variants, variants};

@@ -20,6 +20,10 @@ fn root() -> PathBuf {
 /// The template under its local parameters and `more`.
 fn ours(more: &[(&str, &str)]) -> Model {
     let text = std::fs::read_to_string(root().join("infra/kickytime.yaml")).unwrap();
+    lower(&text, more)
+}
+
+fn lower(text: &str, more: &[(&str, &str)]) -> Model {
     let local = std::fs::read_to_string(root().join("infra/kickytime.local.json")).unwrap();
     let local: serde_json::Value = serde_json::from_str(&local).unwrap();
     let mut parameters: BTreeMap<String, String> = BTreeMap::new();
@@ -31,7 +35,7 @@ fn ours(more: &[(&str, &str)]) -> Model {
         more.iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
     );
-    let (template, faults) = cfn::parse("infra/kickytime.yaml", &text);
+    let (template, faults) = cfn::parse("infra/kickytime.yaml", text);
     assert!(faults.is_empty(), "{faults:#?}");
     let environment = cfn::Environment {
         account_id: "000000000000".to_owned(),
@@ -95,4 +99,71 @@ fn the_whole_matrix() {
     cloudfront -> LoadBalancer: tcp 80, 443
     internet -> LoadBalancer: tcp 80
     ");
+}
+
+fn intent() -> analysis::intent::Intent {
+    let text = std::fs::read_to_string(root().join("infra/intent.toml")).unwrap();
+    analysis::intent::parse(&text).unwrap()
+}
+
+#[test]
+fn every_intent_is_proven() {
+    let model = ours(&[]);
+    let facts = analysis::check::Facts::new(&model);
+    let proofs = analysis::intent::prove(&facts, &intent());
+    let failed: Vec<_> = proofs
+        .iter()
+        .filter_map(|proof| {
+            let (line, claim) = (proof.statement.line, &proof.statement.claim);
+            Some(format!("{line}: {claim}: {}", proof.failure.as_ref()?))
+        })
+        .collect();
+    assert!(proofs.len() > 100, "only {} statements", proofs.len());
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn nothing_in_our_template_is_unneeded() {
+    let (base, without_nat) = (ours(&[]), ours(&[("NatGateways", "0")]));
+    let found = analysis::unneeded::unneeded(&[&base, &without_nat], &intent());
+    let found: Vec<_> = found
+        .iter()
+        .map(|one| format!("{}: {}", one.provenance.span.line, one.what))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// What was added for nobody is found, in every sort of place.
+#[test]
+fn what_is_there_for_nobody_is_found() {
+    let text = std::fs::read_to_string(root().join("infra/kickytime.yaml")).unwrap();
+    let more = "
+  IdleRule:
+    Type: AWS::EC2::SecurityGroupIngress
+    Properties: { GroupId: !Ref AppSecurityGroup, IpProtocol: tcp, FromPort: 22, ToPort: 22, SourceSecurityGroupId: !Ref AlbSecurityGroup }
+  IdleRoute:
+    Type: AWS::EC2::Route
+    Properties: { RouteTableId: !Ref DataRouteTable, DestinationCidrBlock: 198.51.100.0/24, GatewayId: !Ref InternetGateway }
+  IdlePolicy:
+    Type: AWS::IAM::Policy
+    Properties:
+      PolicyName: idle
+      Roles: [!Ref UsersTaskRole]
+      PolicyDocument:
+        Version: '2012-10-17'
+        Statement: [{ Sid: Idle, Effect: Allow, Action: s3:ListAllMyBuckets, Resource: '*' }]
+
+Outputs:";
+    let text = text.replacen("\nOutputs:", more, 1);
+    let models = [lower(&text, &[]), lower(&text, &[("NatGateways", "0")])];
+    let found = analysis::unneeded::unneeded(&[&models[0], &models[1]], &intent());
+    let places: Vec<_> = found
+        .iter()
+        .map(|one| one.provenance.logical_id.as_ref())
+        .collect();
+    assert_eq!(
+        places,
+        ["IdleRule", "IdleRoute", "IdlePolicy"],
+        "{found:#?}"
+    );
 }

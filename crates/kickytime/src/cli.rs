@@ -174,6 +174,9 @@ pub(crate) struct Check {
     /// The output's form.
     #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
     pub(crate) format: CheckFormat,
+    /// What must and must not be possible [default: intent.toml beside the template].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) intent: Option<PathBuf>,
     /// The least severity that makes the exit status 1.
     #[arg(long, value_enum, default_value_t = FailOn::Warning)]
     pub(crate) fail_on: FailOn,

@@ -44,6 +44,11 @@ pub(crate) enum CommandError {
     Place(#[from] analysis::reach::PlaceError),
     #[error(transparent)]
     Access(#[from] analysis::access::AccessError),
+    #[error("cannot read the intents of `{path}`")]
+    Intent {
+        path: PathBuf,
+        source: analysis::intent::IntentFault,
+    },
     #[error("there is no rule `{name}`")]
     Rule { name: String },
 }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cfn::{Diagnostic, Environment, Severity, Source, Stack};
+use cfn::{Diagnostic, Environment, Severity, Source, Stack, Template};
 use model::Model;
 
 use crate::cli::{TemplateArguments, TemplateOptions};
@@ -17,6 +17,8 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 /// A template read and evaluated, with everything found on the way.
 pub(crate) struct Loaded {
     pub(crate) source: Source,
+    pub(crate) template: Template,
+    pub(crate) environment: Environment,
     pub(crate) stack: Arc<Stack>,
     pub(crate) model: Model,
     /// In the order of the text.
@@ -66,7 +68,9 @@ pub(crate) fn load(
     let stack = Arc::new(stack);
     let model = model::lower(&stack);
     Ok(Loaded {
-        source: template.source,
+        source: template.source.clone(),
+        template,
+        environment,
         stack,
         model,
         diagnostics,

@@ -17,7 +17,7 @@ pub(crate) struct Document {
 }
 
 /// All documents of a model, by what they belong to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Store<'a> {
     identity: BTreeMap<LogicalId, Vec<Named>>,
     resources: BTreeMap<LogicalId, Document>,
@@ -197,4 +197,86 @@ fn bucket_policy_source<'a>(model: &'a Model, bucket: &LogicalId) -> Option<&'a 
             about.and_then(|value| model.text(value)).as_deref() == name
         })?;
     policy.properties.get("PolicyDocument")
+}
+
+/// Which document of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StatementHolder {
+    kind: HolderKind,
+    id: LogicalId,
+    /// The document's name in answers.
+    pub(crate) document: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HolderKind {
+    Identity,
+    Resource,
+    Endpoint,
+    Managed,
+}
+
+impl Store<'_> {
+    /// Every compiled document, trust policies left out: they say who, not what.
+    pub(crate) fn documents(&self) -> Vec<(StatementHolder, PolicyDocument)> {
+        let holder = |kind, id: &LogicalId, named: &Named| {
+            let holder = StatementHolder {
+                kind,
+                id: id.clone(),
+                document: named.name.clone(),
+            };
+            (holder, named.document.clone())
+        };
+        let mut all = Vec::new();
+        for (id, documents) in &self.identity {
+            // A managed policy of the template counts once, where it is written.
+            all.extend(
+                documents
+                    .iter()
+                    .map(|named| holder(HolderKind::Identity, id, named)),
+            );
+        }
+        for (id, document) in &self.resources {
+            if document.kind != PolicyKind::Trust {
+                all.push(holder(HolderKind::Resource, id, &document.named));
+            }
+        }
+        for (id, document) in &self.endpoints {
+            all.push(holder(HolderKind::Endpoint, id, &document.named));
+        }
+        for (id, named) in &self.managed {
+            all.push(holder(HolderKind::Managed, id, named));
+        }
+        all
+    }
+
+    pub(crate) fn document(&self, holder: &StatementHolder) -> Option<&PolicyDocument> {
+        let named = match holder.kind {
+            HolderKind::Identity => {
+                let documents = self.identity.get(&holder.id)?;
+                documents
+                    .iter()
+                    .find(|named| named.name == holder.document)?
+            }
+            HolderKind::Resource => &self.resources.get(&holder.id)?.named,
+            HolderKind::Endpoint => &self.endpoints.get(&holder.id)?.named,
+            HolderKind::Managed => self.managed.get(&holder.id)?,
+        };
+        Some(&named.document)
+    }
+
+    pub(crate) fn document_mut(&mut self, holder: &StatementHolder) -> Option<&mut PolicyDocument> {
+        let named = match holder.kind {
+            HolderKind::Identity => {
+                let documents = self.identity.get_mut(&holder.id)?;
+                documents
+                    .iter_mut()
+                    .find(|named| named.name == holder.document)?
+            }
+            HolderKind::Resource => &mut self.resources.get_mut(&holder.id)?.named,
+            HolderKind::Endpoint => &mut self.endpoints.get_mut(&holder.id)?.named,
+            HolderKind::Managed => self.managed.get_mut(&holder.id)?,
+        };
+        Some(&mut named.document)
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use iam::Context;
 use model::{LogicalId, Model};
 
 use super::Call;
@@ -175,7 +174,9 @@ pub(super) fn implied<'a>(model: &Model, call: &Call<'a>) -> Vec<(Call<'a>, Stri
     let because = format!("{id} is encrypted with {}", key.id);
     let make = |name: &&str| {
         let action = format!("kms:{name}");
-        let context = Context::new()
+        let context = call
+            .context
+            .clone()
             .with(
                 "kms:ViaService",
                 format!("{service}.{region}.amazonaws.com"),

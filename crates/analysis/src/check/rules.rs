@@ -42,4 +42,5 @@ rules! {
     single_zone "single-zone" Warning;
     nat_zone "nat-zone" Note;
     database_protection "database-protection" Warning;
+    unneeded "unneeded" Warning;
 }

@@ -1,9 +1,11 @@
 //! `kickytime check`: is the template sound, and the system it describes?
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use analysis::check::{Report, Severity, check};
+use analysis::check::{Report, Severity, check_whole};
+use analysis::intent::{self, Intent};
 
 use crate::cli::{Check, CheckFormat, FailOn};
 use crate::error::CommandError;
@@ -15,10 +17,15 @@ use crate::source::{self, Loaded};
 pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, CommandError> {
     let fallback = source::local_parameters(&arguments.template.template)?;
     let loaded = source::load(&arguments.template, &fallback)?;
+    let intent = intent(arguments)?;
+    let mut left_out = 0;
     let report = if loaded.has_errors() {
         Report::default()
     } else {
-        check(&loaded.model)
+        let others = analysis::variants(&loaded.template, &loaded.environment);
+        left_out = others.left_out;
+        let intent = intent.as_ref().map(|file| &file.intent);
+        check_whole(&loaded.model, &others.variants, intent)
     };
     let (source, faults) = (&loaded.source, &loaded.diagnostics);
     render::data(&match arguments.format {
@@ -30,8 +37,9 @@ pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, Co
         CheckFormat::Human => {
             human::diagnostics(source, faults, terminal)
                 + &human::findings(source, &report.findings, terminal)
+                + &proofs(intent.as_ref(), &report)
                 + &not_analysed(&loaded)
-                + &summary(&loaded, &report)
+                + &summary(&loaded, &report, left_out)
         }
     });
     Ok(if loaded.has_errors() {
@@ -41,6 +49,43 @@ pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, Co
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// An intent file that was read.
+struct IntentFile {
+    path: PathBuf,
+    intent: Intent,
+}
+
+/// The named intent file, or the one beside the template if there is one.
+fn intent(arguments: &Check) -> Result<Option<IntentFile>, CommandError> {
+    let beside = arguments.template.template.with_file_name("intent.toml");
+    let path = match &arguments.intent {
+        Some(path) => path.clone(),
+        None if beside.exists() => beside,
+        None => return Ok(None),
+    };
+    let text = std::fs::read_to_string(&path).map_err(|source| CommandError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    match intent::parse(&text) {
+        Ok(intent) => Ok(Some(IntentFile { path, intent })),
+        Err(source) => Err(CommandError::Intent { path, source }),
+    }
+}
+
+/// The intents that do not hold, each with its line and why.
+fn proofs(file: Option<&IntentFile>, report: &Report) -> String {
+    let mut text = String::new();
+    let Some(file) = file else { return text };
+    for proof in report.failed_proofs() {
+        let (path, statement) = (file.path.display(), &proof.statement);
+        let why = proof.failure.as_deref().unwrap_or_default();
+        let (line, claim) = (statement.line, &statement.claim);
+        let _ = writeln!(text, "{path}:{line}: does not hold: {claim}\n    {why}\n");
+    }
+    text
 }
 
 fn fails(on: FailOn, report: &Report) -> bool {
@@ -70,7 +115,7 @@ fn not_analysed(loaded: &Loaded) -> String {
     text
 }
 
-fn summary(loaded: &Loaded, report: &Report) -> String {
+fn summary(loaded: &Loaded, report: &Report, left_out: usize) -> String {
     let (resources, interfaces) = (loaded.stack.resources.len(), loaded.model.enis.len());
     let gaps = loaded.model.not_analysed.len();
     let name = &loaded.source.name;
@@ -97,6 +142,13 @@ fn summary(loaded: &Loaded, report: &Report) -> String {
             "{} suppressed with a reason",
             report.suppressed.len()
         ));
+    }
+    if !report.proofs.is_empty() {
+        let held = report.proofs.len() - report.failed_proofs().count();
+        parts.push(format!("{held} of {} intents hold", report.proofs.len()));
+    }
+    if left_out > 0 {
+        parts.push(format!("{} not tried", count(left_out, "variant")));
     }
     let rules = analysis::check::RULES.len();
     format!(

@@ -23,6 +23,14 @@ pub(crate) fn check(
         "suppressed": report.suppressed.iter()
             .map(|one| json!({ "finding": finding(&one.finding), "reason": one.reason }))
             .collect::<Vec<_>>(),
+        "intents": report.proofs.iter()
+            .map(|proof| json!({
+                "line": proof.statement.line,
+                "statement": proof.statement.claim.to_string(),
+                "holds": proof.holds(),
+                "because": proof.failure,
+            }))
+            .collect::<Vec<_>>(),
         "notAnalysed": not_analysed.iter().map(gap).collect::<Vec<_>>(),
     })
 }
