@@ -203,6 +203,7 @@ fn within<'a>(
                 gates.push(reply(network, &from.subnet, false, &asked_out, &ephemeral));
             }
             gates.push(local(network, &to.subnet, &source, &space, true));
+            gates.extend(nobody_home(network, to, &space));
         } else {
             gates.push(Gate::all_or_none(GateKind::Vpcs, false, &space));
         }
@@ -239,7 +240,19 @@ fn inward<'a>(
     let ephemeral = Ranges::of(1024, u16::MAX);
     gates.push(reply(network, &to.subnet, true, &space, &ephemeral));
     gates.extend(way_back(network, &to.subnet, &sources, traffic));
+    gates.extend(nobody_home(network, to, &space));
     Passage { space, gates }
+}
+
+/// A NAT gateway carries what was opened from inside; nothing can be opened
+/// to it. (VPC User Guide, "NAT gateway basics")
+fn nobody_home<'a>(network: &Network<'a>, to: &Eni, space: &FlowSet) -> Option<Gate<'a>> {
+    let gateway = network.model.nat_gateways.get(&to.owner)?;
+    let kind = GateKind::Nat {
+        gateway,
+        fault: Some("takes no connections: it only carries those from inside"),
+    };
+    Some(Gate::all_or_none(kind, false, space))
 }
 
 /// Replies to the internet must leave through an internet gateway.

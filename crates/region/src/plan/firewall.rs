@@ -7,7 +7,7 @@ use model::{LogicalId, Model, SecurityGroup, SecurityGroupRule, Traffic};
 
 use super::addresses;
 use super::fault::Faults;
-use super::network::{links, marks};
+use super::network::{gateway_endpoint_links, links, marks};
 use super::ruleset::{
     AccessList, AccessListEntry, Firewall, FirewallGroup, FirewallInterface, FirewallRule,
     FirewallSubnet, Peer, Protocol, amazon_services,
@@ -43,7 +43,8 @@ pub(super) fn firewall(
             source_dest_check: eni.source_dest_check(),
         })
     });
-    let uplink = LinkName::internet_gateway().to_string();
+    let endpoints = gateway_endpoint_links(model, &vpc.id).map(|(link, _)| link);
+    let uplinks = [LinkName::internet_gateway()].into_iter().chain(endpoints);
     let groups = model.security_groups.values();
     let groups = groups.filter(|group| group.vpc.as_ref().is_none_or(|id| *id == vpc.id));
     Firewall {
@@ -51,7 +52,7 @@ pub(super) fn firewall(
         services: vpc.resolver().map(amazon_services).unwrap_or_default(),
         subnets,
         interfaces: interfaces.collect(),
-        uplinks: vec![uplink],
+        uplinks: uplinks.map(|link| link.to_string()).collect(),
         groups: groups
             .map(|group| (group.group_id.clone(), self::group(model, group, template)))
             .collect(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
-use model::{Destination, EniKind, LogicalId, Model, VpcEndpointKind};
+use model::{Destination, EniKind, LogicalId, Model, VpcEndpoint, VpcEndpointKind};
 
 use super::addresses;
 use super::fault::Faults;
@@ -181,12 +181,23 @@ fn route_target(model: &Model, target: &model::RouteTarget) -> RouteTarget {
     }
 }
 
+/// The gateway endpoints of a VPC with the links that lead to them.
+pub(super) fn gateway_endpoint_links<'a>(
+    model: &'a Model,
+    vpc: &LogicalId,
+) -> impl Iterator<Item = (LinkName, &'a VpcEndpoint)> + use<'a> {
+    let vpc = vpc.clone();
+    let gateways = model.vpc_endpoints.values().filter(move |endpoint| {
+        endpoint.vpc == vpc && matches!(endpoint.kind, VpcEndpointKind::Gateway { .. })
+    });
+    (0_u32..)
+        .zip(gateways)
+        .map(|(index, endpoint)| (LinkName::gateway_endpoint(index), endpoint))
+}
+
 fn gateway_endpoints(model: &Model, vpc: &LogicalId, faults: &mut Faults) -> Vec<GatewayEndpoint> {
     let mut found = Vec::new();
-    let gateways = model.vpc_endpoints.values().filter(|endpoint| {
-        endpoint.vpc == *vpc && matches!(endpoint.kind, VpcEndpointKind::Gateway { .. })
-    });
-    for (index, endpoint) in (0_u32..).zip(gateways) {
+    for (link, endpoint) in gateway_endpoint_links(model, vpc) {
         let service = endpoint.service(&model.stack.region);
         if service != "s3" {
             faults.add(
@@ -200,7 +211,7 @@ fn gateway_endpoints(model: &Model, vpc: &LogicalId, faults: &mut Faults) -> Vec
         }
         found.push(GatewayEndpoint {
             id: GatewayEndpointId(endpoint.id.to_string()),
-            link: LinkName::gateway_endpoint(index),
+            link,
             addresses: BTreeSet::from([addresses::S3]),
         });
     }

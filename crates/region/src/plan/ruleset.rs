@@ -51,7 +51,7 @@ pub struct Firewall {
     /// A subnet is known by its position; see [`subnet_mark`].
     pub subnets: Vec<FirewallSubnet>,
     pub interfaces: Vec<FirewallInterface>,
-    /// Links towards the internet.
+    /// Links that lead out of the VPC: to the internet, to gateway endpoints.
     pub uplinks: Vec<String>,
     /// By group id.
     pub groups: BTreeMap<String, FirewallGroup>,

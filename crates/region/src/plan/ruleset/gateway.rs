@@ -134,7 +134,9 @@ pub fn nat_gateway(cidrs: &[Ipv4Net], address: Ipv4Addr) -> Table {
             Statement::Verdict(Verdict::Accept),
         ])
     };
+    // an answer to what came in another way has no connection here, so goes nowhere
     let outwards = Rule::new([
+        Statement::Is(Match::Connection(vec![ConnectionState::New])),
         from_inside(),
         to_outside(),
         Statement::Verdict(Verdict::Accept),
