@@ -16,8 +16,10 @@ const EDGES: &[(&str, &str)] = &[
     ("kickytime", "analysis"),
     ("kickytime", "cfn"),
     ("kickytime", "emulator"),
+    ("kickytime", "iam"),
     ("kickytime", "model"),
     ("kickytime", "region"),
+    ("kickytime", "session"),
     ("model", "cfn"),
     ("model", "iam"),
     ("region", "cfn"), // spans of what cannot be run

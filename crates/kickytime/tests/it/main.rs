@@ -3,4 +3,13 @@
 //! One test binary. Tests that run a region need Linux namespaces; where they
 //! are forbidden they fail with the reason, unless `KICKYTIME_TEST_NETNS=optional`.
 
+#![expect(clippy::print_stdout, reason = "a test says what it could not try")]
+
 mod architecture;
+mod browser;
+mod club;
+mod drills;
+mod faults;
+mod operator;
+mod process;
+mod region;

@@ -39,7 +39,7 @@ pub(super) fn seed(model: &Model, settings: &Settings, faults: &mut Faults) -> S
         user_pools: model
             .user_pools
             .values()
-            .map(|pool| user_pool(pool, settings))
+            .map(|pool| user_pool(model, pool, settings))
             .collect(),
     }
 }
@@ -211,12 +211,34 @@ fn repositories(model: &Model, faults: &mut Faults) -> Vec<RepositorySeed> {
     seeds
 }
 
-fn user_pool(pool: &UserPool, settings: &Settings) -> UserPoolSeed {
+/// The addresses of a client, and beside each one on the site the same on the
+/// site's door: that is where the person's browser comes back to.
+fn with_doors(model: &Model, addresses: &[String], settings: &Settings) -> Vec<String> {
+    let sites: Vec<String> = model
+        .distributions
+        .values()
+        .flat_map(|distribution| &distribution.aliases)
+        .map(|alias| format!("https://{alias}/"))
+        .collect();
+    let on_door = |address: &String| {
+        let rest = sites.iter().find_map(|site| address.strip_prefix(site))?;
+        Some(format!("http://localhost:{}/{rest}", settings.site_port))
+    };
+    let mut all = addresses.to_vec();
+    for twin in addresses.iter().filter_map(on_door) {
+        if !all.contains(&twin) {
+            all.push(twin);
+        }
+    }
+    all
+}
+
+fn user_pool(model: &Model, pool: &UserPool, settings: &Settings) -> UserPoolSeed {
     let clients = pool.clients.iter().map(|client| PoolClientSeed {
         id: client.client_id.clone(),
         name: client.name.clone(),
-        callback_urls: client.callback_urls.clone(),
-        logout_urls: client.logout_urls.clone(),
+        callback_urls: with_doors(model, &client.callback_urls, settings),
+        logout_urls: with_doors(model, &client.logout_urls, settings),
         scopes: client.oauth_scopes.clone(),
         auth_flows: Vec::new(),
         validity: TokenValidity {
