@@ -11,6 +11,9 @@ mod policies;
 mod resource;
 mod subject;
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
+
 use cfn::Provenance;
 use iam::{Context, Decision, Evaluation, Missed, Policies, Request, ResourcePolicy, evaluate};
 use model::{LogicalId, Model, VpcEndpoint};
@@ -26,6 +29,9 @@ pub use subject::Subject;
 pub struct Access<'a> {
     pub model: &'a Model,
     pub(crate) store: Store<'a>,
+    /// Every statement that has made a decision so far, by document and index.
+    used: RefCell<BTreeSet<(String, usize)>>,
+    becoming: OnceCell<Vec<Becoming>>,
 }
 
 /// Why a question could not be asked.
@@ -115,6 +121,8 @@ impl<'a> Access<'a> {
         Self {
             model,
             store: Store::new(model),
+            used: RefCell::default(),
+            becoming: OnceCell::new(),
         }
     }
 
@@ -212,6 +220,7 @@ impl<'a> Access<'a> {
             ..Policies::default()
         };
         let evaluation = evaluate(&request, &policies);
+        self.note(&evaluation);
         let place = |matched: &iam::MatchedStatement, text: String| Place {
             text,
             provenance: self.store.statement(&matched.policy, matched.statement),
@@ -228,6 +237,25 @@ impl<'a> Access<'a> {
             evaluation,
             because,
         }
+    }
+
+    /// Remembers which statements decided.
+    pub(crate) fn note(&self, evaluation: &Evaluation) {
+        let matched = evaluation.matched.iter();
+        let names = matched.map(|matched| (matched.policy.clone(), matched.statement));
+        self.used.borrow_mut().extend(names);
+    }
+
+    /// Remembers a whole document, when only part of a decision was asked for.
+    pub(crate) fn note_all(&self, named: &iam::Named) {
+        let indexes = 0..named.document.statements.len();
+        let names = indexes.map(|index| (named.name.clone(), index));
+        self.used.borrow_mut().extend(names);
+    }
+
+    /// The statements that have decided since this was last asked.
+    pub(crate) fn take_used(&self) -> BTreeSet<(String, usize)> {
+        self.used.take()
     }
 
     /// Everything that is known of the circumstances, under what was given.
@@ -286,7 +314,7 @@ impl<'a> Access<'a> {
             .collect();
         for standing in &mut standings {
             if standing.degree == Degree::No {
-                standing.by_way_of = chain::ways(&becoming, &standing.answer.principal, &able);
+                standing.by_way_of = chain::ways(becoming, &standing.answer.principal, &able);
             }
         }
         standings.sort_by(|a, b| {

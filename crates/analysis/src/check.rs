@@ -9,6 +9,7 @@ mod finding;
 mod rules;
 mod suppression;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use model::Model;
@@ -29,7 +30,7 @@ pub struct Facts<'a> {
     pub model: &'a Model,
     pub network: Network<'a>,
     pub classes: Classes<'a>,
-    pub access: Access<'a>,
+    access: OnceCell<Access<'a>>,
     pub(crate) needs: Vec<Need<'a>>,
 }
 
@@ -38,11 +39,21 @@ impl<'a> Facts<'a> {
         let network = Network::new(model);
         Self {
             classes: Classes::new(&network),
-            access: Access::new(model),
+            access: OnceCell::new(),
             needs: needs::of(model),
             network,
             model,
         }
+    }
+
+    /// The compiled policies: read when first asked for, as not every question is about them.
+    pub fn access(&self) -> &Access<'a> {
+        self.access.get_or_init(|| Access::new(self.model))
+    }
+
+    pub(crate) fn access_mut(&mut self) -> &mut Access<'a> {
+        self.access();
+        self.access.get_mut().expect("it was just made")
     }
 }
 

@@ -12,6 +12,7 @@
 
 pub mod access;
 pub mod check;
+pub mod cost;
 pub mod intent;
 mod needs;
 pub mod reach;

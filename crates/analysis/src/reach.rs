@@ -21,6 +21,7 @@ mod place;
 mod route;
 mod verdict;
 
+pub(crate) use ask::ask_among;
 pub use ask::{Answer, Outcome, ask};
 pub use class::{Class, Classes};
 pub use connection::{End, connect};

@@ -56,10 +56,13 @@ pub fn unneeded(models: &[&Model], intent: &Intent) -> Vec<Unneeded> {
             }
             let breaks = match &element {
                 Element::Statement { holder, index } => {
-                    let taken = take_statement(&mut facts, holder, *index);
-                    let breaks = policies.breaks(&facts);
-                    taken.put_back(&mut facts);
-                    breaks
+                    let part = (holder.document.clone(), *index);
+                    policies.uses(&part) && {
+                        let taken = take_statement(&mut facts, holder, *index);
+                        let breaks = policies.breaks_without(&facts, &part);
+                        taken.put_back(&mut facts);
+                        breaks
+                    }
                 }
                 _ => {
                     let smaller = without(model, &element);
@@ -77,29 +80,58 @@ pub fn unneeded(models: &[&Model], intent: &Intent) -> Vec<Unneeded> {
     idle.into_values().collect()
 }
 
-/// What holds before anything is taken away.
+/// A statement, by its document's name and its index.
+type Part = (String, usize);
+
+/// What holds before anything is taken away, and by which statements.
 struct Baseline<'i> {
     rules: &'static [&'static str],
     /// Faults there are anyway.
     faults: BTreeSet<String>,
-    claims: Vec<&'i Claim>,
+    used_by_rules: BTreeSet<Part>,
+    claims: Vec<(&'i Claim, BTreeSet<Part>)>,
 }
 
 impl<'i> Baseline<'i> {
     fn new(facts: &Facts<'_>, rules: &'static [&'static str], claims: Vec<&'i Claim>) -> Self {
+        facts.access().take_used();
+        let faults = faults(facts, rules).collect();
+        let used_by_rules = facts.access().take_used();
+        let held = claims.into_iter().filter_map(|claim| {
+            let held = holds(facts, claim).is_ok();
+            let used = facts.access().take_used();
+            held.then_some((claim, used))
+        });
         Self {
             rules,
-            faults: faults(facts, rules).collect(),
-            claims: claims
-                .into_iter()
-                .filter(|claim| holds(facts, claim).is_ok())
-                .collect(),
+            faults,
+            claims: held.collect(),
+            used_by_rules,
         }
     }
 
+    /// Whether a statement had a part in anything: taking away one that had
+    /// none changes nothing, since all of them only ever allow.
+    fn uses(&self, part: &Part) -> bool {
+        self.used_by_rules.contains(part) || self.claims.iter().any(|(_, used)| used.contains(part))
+    }
+
     fn breaks(&self, facts: &Facts<'_>) -> bool {
-        self.claims.iter().any(|claim| holds(facts, claim).is_err())
-            || faults(facts, self.rules).any(|fault| !self.faults.contains(&fault))
+        self.claims
+            .iter()
+            .any(|(claim, _)| holds(facts, claim).is_err())
+            || self.is_faulty(facts)
+    }
+
+    /// As `breaks`, for what a statement had a part in.
+    fn breaks_without(&self, facts: &Facts<'_>, part: &Part) -> bool {
+        let mut touched = self.claims.iter().filter(|(_, used)| used.contains(part));
+        touched.any(|(claim, _)| holds(facts, claim).is_err())
+            || self.used_by_rules.contains(part) && self.is_faulty(facts)
+    }
+
+    fn is_faulty(&self, facts: &Facts<'_>) -> bool {
+        faults(facts, self.rules).any(|fault| !self.faults.contains(&fault))
     }
 }
 

@@ -64,6 +64,8 @@ A finding that is meant to be is explained beside its resource:
 
 Exit status: 0 nothing at or above --fail-on, 1 something, 2 the template has errors.")]
     Check(Check),
+    /// Estimate the monthly bill, and when endpoints pay.
+    Cost(Cost),
     /// Print what a rule of `check` is about, or list all rules.
     Explain(Explain),
     /// Say who can reach whom, by which way, or everything that stands in it.
@@ -242,6 +244,30 @@ impl TemplateOptions {
             stack_name: self.stack_name.clone(),
         }
     }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Cost {
+    #[command(flatten)]
+    pub(crate) template: TemplateOptions,
+    /// Hours a month it runs [default: 730].
+    #[arg(long)]
+    pub(crate) hours: Option<f64>,
+    /// GB a month between workloads and AWS services.
+    #[arg(long, default_value_t = 20.0, value_name = "GB")]
+    pub(crate) service_gb: f64,
+    /// GB a month to viewers.
+    #[arg(long, default_value_t = 10.0, value_name = "GB")]
+    pub(crate) viewer_gb: f64,
+    /// GB a month of log events.
+    #[arg(long, default_value_t = 5.0, value_name = "GB")]
+    pub(crate) log_gb: f64,
+    /// Write the break-even chart as a picture.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// The output's form.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]

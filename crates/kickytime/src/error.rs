@@ -44,6 +44,11 @@ pub(crate) enum CommandError {
     Place(#[from] analysis::reach::PlaceError),
     #[error(transparent)]
     Access(#[from] analysis::access::AccessError),
+    #[error("cannot write `{path}`")]
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot read the intents of `{path}`")]
     Intent {
         path: PathBuf,

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Env(arguments) => commands::env::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments, &terminal),
+        Command::Cost(arguments) => commands::cost::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Reach(arguments) => commands::reach::run(&arguments),
         Command::Can(arguments) => commands::can::run(&arguments),

@@ -35,7 +35,11 @@ const RUNNERS: &[(&str, &[&str])] = &[
 
 impl<'a> Access<'a> {
     /// Every step from a role or a policy's holder to a role of the template.
-    pub fn becoming(&self) -> Vec<Becoming> {
+    pub fn becoming(&self) -> &[Becoming] {
+        self.becoming.get_or_init(|| self.find_becoming())
+    }
+
+    fn find_becoming(&self) -> Vec<Becoming> {
         let mut steps = Vec::new();
         let call = Call {
             action: "sts:AssumeRole".to_owned(),

@@ -7,7 +7,7 @@ use model::{EniKind, Model};
 use super::{Call, Claim, Intent, Statement};
 use crate::access::{Access, Degree};
 use crate::check::Facts;
-use crate::reach::{Classes, End, Network, Outcome, Place, ask, connect, place, target};
+use crate::reach::{Classes, End, Network, Outcome, Place, ask_among, connect, place, target};
 
 /// A statement with the answer.
 #[derive(Clone, Debug)]
@@ -38,25 +38,26 @@ pub fn prove(facts: &Facts<'_>, intent: &Intent) -> Vec<Proof> {
 /// Why it does not, or why it cannot be asked.
 pub fn holds(facts: &Facts<'_>, claim: &Claim) -> Result<(), String> {
     match claim {
-        Claim::Reach { from, to, expected } => reach(&facts.network, from, to, *expected),
+        Claim::Reach { from, to, expected } => reach(facts, from, to, *expected),
         Claim::ReachOnly { to, from } => reach_only(&facts.network, &facts.classes, to, from),
         Claim::Access {
             call,
             principal,
             expected,
-        } => access(&facts.access, call, principal, *expected),
-        Claim::AccessOnly { call, principals } => access_only(&facts.access, call, principals),
+        } => access(facts.access(), call, principal, *expected),
+        Claim::AccessOnly { call, principals } => access_only(facts.access(), call, principals),
     }
 }
 
 /// For an expected path, every kind of interface of FROM has one.
-fn reach(network: &Network<'_>, from: &str, to: &str, expected: bool) -> Result<(), String> {
+fn reach(facts: &Facts<'_>, from: &str, to: &str, expected: bool) -> Result<(), String> {
+    let network = &facts.network;
     let text = |error: crate::reach::PlaceError| error.to_string();
     let (from, to) = (
         place(network, from).map_err(text)?,
         target(network, to).map_err(text)?,
     );
-    let answer = ask(network, &from, &to);
+    let answer = ask_among(network, &facts.classes, &from, &to);
     if expected {
         let blocked = answer.direct.iter().find(|verdict| !verdict.is_accepted());
         return match (answer.outcome, blocked) {

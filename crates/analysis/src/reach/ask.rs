@@ -54,11 +54,20 @@ impl Answer<'_> {
 
 /// Answers for every interface of both places at once.
 pub fn ask<'a>(network: &Network<'a>, from: &Place<'a>, to: &Target<'a>) -> Answer<'a> {
-    let classes = Classes::new(network);
-    let direct = direct(network, &classes, from, to);
+    ask_among(network, &Classes::new(network), from, to)
+}
+
+/// As [`ask`], when the classes are there already.
+pub(crate) fn ask_among<'a>(
+    network: &Network<'a>,
+    classes: &Classes<'a>,
+    from: &Place<'a>,
+    to: &Target<'a>,
+) -> Answer<'a> {
+    let direct = direct(network, classes, from, to);
     let search = Search {
         network,
-        classes: &classes,
+        classes,
         to,
         with_hosts: false,
     };
@@ -67,7 +76,7 @@ pub fn ask<'a>(network: &Network<'a>, from: &Place<'a>, to: &Target<'a>) -> Answ
     if direct.iter().any(Verdict::is_accepted) {
         outcome = Outcome::Direct;
     } else {
-        let start = starts(network, &classes, from);
+        let start = starts(network, classes, from);
         (forwarded, broken) = search.run(&start);
         if forwarded.is_empty() {
             let search = Search {

@@ -59,10 +59,10 @@ pub(super) fn elements(facts: &Facts<'_>) -> Vec<Element> {
         }
     }
     all.extend(model.vpc_endpoints.keys().cloned().map(Element::Endpoint));
-    for (holder, document) in facts.access.store.documents() {
+    for (holder, document) in facts.access().store.documents() {
         for (index, statement) in document.statements.iter().enumerate() {
             let is_ours = facts
-                .access
+                .access()
                 .store
                 .statement(&holder.document, index)
                 .is_some();
@@ -127,7 +127,7 @@ pub(super) fn take_statement(
     holder: &StatementHolder,
     index: usize,
 ) -> Taken {
-    let document = facts.access.store.document_mut(holder);
+    let document = facts.access_mut().store.document_mut(holder);
     Taken {
         holder: holder.clone(),
         index,
@@ -137,7 +137,7 @@ pub(super) fn take_statement(
 
 impl Taken {
     pub(super) fn put_back(self, facts: &mut Facts<'_>) {
-        let document = facts.access.store.document_mut(&self.holder);
+        let document = facts.access_mut().store.document_mut(&self.holder);
         if let (Some(document), Some(statement)) = (document, self.statement) {
             document.statements.insert(self.index, statement);
         }
@@ -194,11 +194,14 @@ impl Element {
                 )
             }
             Self::Statement { holder, index } => {
-                let document = facts.access.store.document(holder);
+                let document = facts.access().store.document(holder);
                 let sid = document.and_then(|one| one.statements.get(*index)?.sid.clone());
                 let name = sid.unwrap_or_else(|| index.to_string());
                 let what = format!("statement `{name}` of {}", holder.document);
-                (what, facts.access.store.statement(&holder.document, *index))
+                (
+                    what,
+                    facts.access().store.statement(&holder.document, *index),
+                )
             }
         };
         Unneeded {

@@ -11,6 +11,7 @@ use region::plan::PlanFault;
 use super::Terminal;
 
 pub(crate) mod access;
+pub(crate) mod cost;
 pub(crate) mod reach;
 
 /// Findings in the form of diagnostics, with the rule as their code.

@@ -6,6 +6,7 @@ use model::NotAnalysed;
 use serde_json::{Value, json};
 
 pub(crate) mod access;
+pub(crate) mod cost;
 pub(crate) mod reach;
 
 /// The result of `check`.

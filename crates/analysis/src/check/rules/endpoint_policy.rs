@@ -31,12 +31,12 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for need in &facts.needs {
         let Some(endpoint) = endpoint_of(facts, need) else { continue };
-        let Some(document) = facts.access.store.endpoint(&endpoint.id) else { continue };
-        let Ok(call) = facts.access.call(need.action, &need.resource, &Context::new()) else {
+        let Some(document) = facts.access().store.endpoint(&endpoint.id) else { continue };
+        let Ok(call) = facts.access().call(need.action, &need.resource, &Context::new()) else {
             continue;
         };
         // Calls that are signed already carry no principal of ours.
-        let subject = need.role.as_ref().map(|role| facts.access.role(role));
+        let subject = need.role.as_ref().map(|role| facts.access().role(role));
         let principal = subject.map_or_else(Principal::anonymous, |subject| subject.principal);
         let context = Context::new()
             .with("aws:SourceVpce", endpoint.endpoint_id.as_str())
@@ -53,6 +53,7 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
             ..Policies::default()
         };
         let evaluation = iam::evaluate(&request, &policies);
+        facts.access().note_all(&document.named);
         let stops = match &evaluation.reason {
             Reason::ExplicitDeny => true,
             Reason::Missing(kinds) => kinds.contains(&PolicyKind::Endpoint),

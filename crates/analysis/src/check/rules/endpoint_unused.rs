@@ -33,7 +33,7 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
         let needed = facts.needs.iter().any(|need| need.service == service);
         let prefix = service.split('.').next().unwrap_or(service);
         let may = roles.iter().any(|role| {
-            facts.access.store.identity(role).iter().any(|policy| {
+            facts.access().store.identity(role).iter().any(|policy| {
                 let mut actions = policy
                     .document
                     .statements

@@ -43,9 +43,9 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for used in uses(facts) {
         let denied = used.actions.iter().filter(|action| {
-            let call = facts.access.call(action, used.key.id.as_str(), &used.context);
+            let call = facts.access().call(action, used.key.id.as_str(), &used.context);
             call.is_ok_and(|call| {
-                !facts.access.weigh(&used.user, &call, None).evaluation.is_allowed()
+                !facts.access().weigh(&used.user, &call, None).evaluation.is_allowed()
             })
         });
         let denied: Vec<&str> = denied.copied().collect();

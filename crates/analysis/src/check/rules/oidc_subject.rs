@@ -30,7 +30,7 @@ use super::super::{Facts, Finding};
 pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for role in facts.model.roles.values() {
-        let Some(trust) = facts.access.store.resource(&role.id) else { continue };
+        let Some(trust) = facts.access().store.resource(&role.id) else { continue };
         for (index, statement) in trust.named.document.statements.iter().enumerate() {
             if statement.effect != Effect::Allow || !is_web_identity(statement) {
                 continue;
@@ -40,7 +40,7 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
             if lacking.is_empty() {
                 continue;
             }
-            let place = facts.access.store.statement(&trust.named.name, index);
+            let place = facts.access().store.statement(&trust.named.name, index);
             let message = format!("{} does not say whose token: no `{}`", role.id, lacking.join("`, no `"));
             findings.push(Finding::at(&place.unwrap_or(role.provenance.clone()), message));
         }

@@ -35,14 +35,14 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
             findings.push(Finding::at(need.provenance, message).with_hint(need.why.as_str()));
             continue;
         };
-        let Ok(call) = facts.access.call(action, resource, &Context::new()) else {
+        let Ok(call) = facts.access().call(action, resource, &Context::new()) else {
             continue;
         };
         // A managed policy nobody here knows may well allow it.
-        if facts.access.store.unknown.iter().any(|(holder, _)| holder == role) {
+        if facts.access().store.unknown.iter().any(|(holder, _)| holder == role) {
             continue;
         }
-        let answer = facts.access.ask(&facts.access.role(role), call);
+        let answer = facts.access().ask(&facts.access().role(role), call);
         for part in answer.parts.iter().filter(|part| !part.evaluation.is_allowed()) {
             let message = format!(
                 "{role} may not {} on {}, which {} needs: {}",

@@ -38,13 +38,13 @@ const CHANGES: &[&str] = &[
 pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for role in facts.model.roles.values() {
-        let subject = facts.access.role(&role.id);
+        let subject = facts.access().role(&role.id);
         let anywhere = "arn:aws:iam::000000000000:role/any";
         let own = |action: &&&str| {
-            let call = facts.access.call(action, anywhere, &Context::new());
+            let call = facts.access().call(action, anywhere, &Context::new());
             call.is_ok_and(|mut call| {
                 call.resource.account = subject.account().map(str::to_owned);
-                facts.access.weigh(&subject, &call, None).evaluation.is_allowed()
+                facts.access().weigh(&subject, &call, None).evaluation.is_allowed()
             })
         };
         let changes: Vec<&str> = CHANGES.iter().filter(own).copied().collect();
@@ -53,12 +53,12 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
             findings.push(Finding::at(&role.provenance, message));
         }
     }
-    for step in facts.access.becoming() {
+    for step in facts.access().becoming() {
         if !step.how.starts_with("passing") {
             continue;
         }
         let stronger = facts.model.roles.get(step.to.as_str()).is_some_and(|role| {
-            facts.access.store.identity(&role.id).iter().any(|policy| {
+            facts.access().store.identity(&role.id).iter().any(|policy| {
                 let mut statements = policy.document.statements.iter();
                 statements.any(|statement| {
                     statement.effect == Effect::Allow

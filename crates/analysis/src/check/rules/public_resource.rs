@@ -40,14 +40,14 @@ const TIES: &[&str] = &[
 pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let own = &facts.model.stack.account_id;
-    for (id, document) in facts.access.store.resources() {
+    for (id, document) in facts.access().store.resources() {
         let statements = document.named.document.statements.iter().enumerate();
         for (index, statement) in statements {
             if statement.effect != Effect::Allow || is_tied(statement) {
                 continue;
             }
             let Some(who) = outsider(statement, own) else { continue };
-            let place = facts.access.store.statement(&document.named.name, index);
+            let place = facts.access().store.statement(&document.named.name, index);
             let Some(place) = place else { continue };
             let message = format!("the policy of {id} lets {who} in");
             let finding = Finding::at(&place, message);

@@ -38,7 +38,7 @@ const NARROWING: &[&str] = &["aws:resourcetag/", "kms:encryptioncontext:", "kms:
 pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for role in facts.model.roles.values() {
-        for policy in facts.access.store.identity(&role.id) {
+        for policy in facts.access().store.identity(&role.id) {
             for (index, statement) in policy.document.statements.iter().enumerate() {
                 let open: Vec<&str> = SENSITIVE
                     .iter()
@@ -48,7 +48,7 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
                 if open.is_empty() {
                     continue;
                 }
-                let place = facts.access.store.statement(&policy.name, index);
+                let place = facts.access().store.statement(&policy.name, index);
                 let message = format!("{} may {} everywhere", role.id, open.join(", "));
                 findings.push(Finding::at(&place.unwrap_or(role.provenance.clone()), message));
             }
