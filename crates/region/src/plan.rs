@@ -16,6 +16,9 @@ mod settings;
 mod site;
 mod workload;
 
+#[cfg(test)]
+mod tests;
+
 use iam::PolicyDocument;
 use model::{EniKind, Model, VpcEndpointKind};
 
@@ -43,10 +46,14 @@ pub fn plan(
     let mut faults = Faults::default();
     let (public, without) = addresses::public(model);
     for id in without {
-        let provenance = cfn::Provenance::default();
+        let owner = model.enis.get(&id).map(|eni| eni.owner.as_str());
+        let owner = owner.and_then(|owner| model.stack.resources.get(owner));
         faults.add(
             format!("no public address is left for interface `{id}`"),
-            &provenance,
+            &owner
+                .map(|owner| owner.provenance.0.clone())
+                .unwrap_or_default(),
+            "ask for fewer instances or tasks with a public address",
         );
     }
     let names = names::internet(model, &public);
@@ -168,7 +175,8 @@ fn endpoints(model: &Model, faults: &mut Faults) -> Vec<Endpoint> {
             .transpose();
         let policy = policy.unwrap_or_else(|found| {
             for fault in found {
-                faults.add(format!("endpoint policy: {fault}"), &endpoint.provenance);
+                let message = format!("endpoint policy: {fault}");
+                faults.add(message, &endpoint.provenance, fault::POLICY_HINT);
             }
             None
         });
@@ -198,6 +206,7 @@ fn flow_logs(model: &Model, faults: &mut Faults) -> Vec<FlowLog> {
             faults.add(
                 "only flow logs of a VPC to a log group are kept here",
                 &log.provenance,
+                "set `ResourceType: VPC` and `LogGroupName` to a log group of the template",
             );
             continue;
         };
@@ -205,6 +214,7 @@ fn flow_logs(model: &Model, faults: &mut Faults) -> Vec<FlowLog> {
             faults.add(
                 "only flow logs of a whole VPC are kept here",
                 &log.provenance,
+                "let `ResourceId` name the VPC",
             );
             continue;
         }

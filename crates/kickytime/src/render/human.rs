@@ -75,7 +75,7 @@ pub(crate) fn plan_faults(source: &Source, faults: &[PlanFault], terminal: &Term
         message: fault.message.clone(),
         span: fault.provenance.span,
         related: Vec::new(),
-        hint: fault.hint.clone(),
+        hint: Some(fault.hint.clone()),
     };
     let found: Vec<_> = faults.iter().map(as_diagnostic).collect();
     diagnostics(source, &found, terminal)

@@ -86,7 +86,7 @@ fn listener(model: &Model, listener: &model::Listener, faults: &mut Faults) -> O
         "HTTPS" => https(model, listener, faults)?,
         other => {
             let message = format!("listener protocol `{other}` is not run here");
-            faults.add(message, &listener.provenance);
+            faults.add(message, &listener.provenance, "use HTTP or HTTPS");
             return None;
         }
     };
@@ -125,7 +125,11 @@ fn https(
     let versions = match policy.parse::<TlsVersions>() {
         Ok(versions) => versions,
         Err(unknown) => {
-            faults.add(unknown.to_string(), &listener.provenance);
+            faults.add(
+                unknown.to_string(),
+                &listener.provenance,
+                "use one of ELB's own, such as ELBSecurityPolicy-TLS13-1-2-2021-06",
+            );
             return None;
         }
     };
@@ -139,7 +143,7 @@ fn https(
                     .map(|certificate| &certificate.names);
                 certificate_names.extend(names.into_iter().flatten().cloned());
             }
-            CertificateReference::External(arn) => faults.add_with_hint(
+            CertificateReference::External(arn) => faults.add(
                 format!("certificate `{arn}` is not in the template, so its names are unknown"),
                 &listener.provenance,
                 "define it as an `AWS::CertificateManager::Certificate`",
@@ -179,7 +183,11 @@ fn condition(
             match parsed {
                 Ok(blocks) => Condition::SourceIp(blocks),
                 Err(_) => {
-                    faults.add("a source-ip condition holds no CIDR block", provenance);
+                    faults.add(
+                        "a source-ip condition holds no CIDR block",
+                        provenance,
+                        "write blocks such as 203.0.113.0/24",
+                    );
                     return None;
                 }
             }
@@ -197,6 +205,7 @@ fn action(
         faults.add(
             "a listener or rule needs exactly one action here",
             provenance,
+            "leave the one that decides: forward, redirect or fixed-response",
         );
         return None;
     };
@@ -237,6 +246,7 @@ fn action(
             faults.add(
                 format!("listener action `{kind}` is not run here"),
                 provenance,
+                "use forward, redirect or fixed-response",
             );
             return None;
         }
@@ -246,7 +256,7 @@ fn action(
 fn target_group(group: &model::TargetGroup, faults: &mut Faults) -> Option<TargetGroup> {
     if group.protocol != "HTTP" {
         let message = format!("target group protocol `{}` is not run here", group.protocol);
-        faults.add(message, &group.provenance);
+        faults.add(message, &group.provenance, "set `Protocol: HTTP`");
         return None;
     }
     let check = &group.health_check;
@@ -254,7 +264,11 @@ fn target_group(group: &model::TargetGroup, faults: &mut Faults) -> Option<Targe
         Ok(matcher) => matcher,
         Err(fault) => {
             let fault: crate::blueprint::balancer::MatcherError = fault;
-            faults.add(fault.to_string(), &group.provenance);
+            faults.add(
+                fault.to_string(),
+                &group.provenance,
+                "write codes as in `200`, `200,202` or `200-299`",
+            );
             return None;
         }
     };

@@ -104,7 +104,7 @@ fn origin(model: &Model, origin: &model::Origin, faults: &mut Faults) -> Option<
             ..
         } => {
             if protocol_policy == "http-only" {
-                faults.add_with_hint(
+                faults.add(
                     format!("origin `{}` is fetched over plain HTTP", origin.name),
                     &origin.provenance,
                     "set `OriginProtocolPolicy: https-only`",
@@ -148,7 +148,7 @@ fn cache_policy(behavior: &model::CacheBehavior, faults: &mut Faults) -> CachePo
         Some(CACHING_OPTIMIZED) => CachePolicy::OPTIMIZED,
         other => {
             let name = other.unwrap_or("none");
-            faults.add_with_hint(
+            faults.add(
                 format!("cache policy `{name}` is not run here"),
                 &behavior.provenance,
                 "use the managed policy CachingDisabled or CachingOptimized",
@@ -164,7 +164,7 @@ fn origin_request(behavior: &model::CacheBehavior, faults: &mut Faults) -> Origi
         Some(ALL_VIEWER) => OriginRequest::AllViewer,
         Some(ALL_VIEWER_EXCEPT_HOST) => OriginRequest::AllViewerExceptHost,
         Some(other) => {
-            faults.add_with_hint(
+            faults.add(
                 format!("origin request policy `{other}` is not run here"),
                 &behavior.provenance,
                 "use the managed policy AllViewer or AllViewerExceptHostHeader",
@@ -197,7 +197,11 @@ fn response_headers(
         }
         Some(PolicyReference::Managed(id)) => {
             let message = format!("response headers policy `{id}` is not run here");
-            faults.add(message, &behavior.provenance);
+            faults.add(
+                message,
+                &behavior.provenance,
+                "define it as an `AWS::CloudFront::ResponseHeadersPolicy`",
+            );
             Vec::new()
         }
     }
@@ -221,7 +225,7 @@ fn viewer_request(
         if event == "viewer-request" && is_page_to_index {
             found = Some(ViewerRequestFunction::PageToIndex);
         } else {
-            faults.add_with_hint(
+            faults.add(
                 format!("edge function `{id}` is not run here"),
                 &behavior.provenance,
                 "only a viewer-request function that rewrites paths without a dot to /index.html is",

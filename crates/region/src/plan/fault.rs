@@ -2,6 +2,10 @@
 
 use cfn::Provenance;
 
+/// What to do about a policy with faults.
+pub(super) const POLICY_HINT: &str =
+    "every statement needs an Effect, actions and resources (IAM, \"Policy grammar\")";
+
 /// One thing of the template that the local region cannot do.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -11,7 +15,7 @@ pub struct PlanFault {
     /// Which line of the template causes it.
     pub provenance: Provenance,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub hint: String,
 }
 
 /// Collects every fault, so that all are told at once.
@@ -19,30 +23,25 @@ pub struct PlanFault {
 pub(super) struct Faults(Vec<PlanFault>);
 
 impl Faults {
-    pub(super) fn add(&mut self, message: impl Into<String>, provenance: &Provenance) {
-        let message = message.into();
-        self.0.push(PlanFault {
-            message,
-            provenance: provenance.clone(),
-            hint: None,
-        });
-    }
-
-    pub(super) fn add_with_hint(
+    pub(super) fn add(
         &mut self,
         message: impl Into<String>,
         provenance: &Provenance,
         hint: impl Into<String>,
     ) {
-        self.add(message, provenance);
-        if let Some(fault) = self.0.last_mut() {
-            fault.hint = Some(hint.into());
-        }
+        self.0.push(PlanFault {
+            message: message.into(),
+            provenance: provenance.clone(),
+            hint: hint.into(),
+        });
     }
 
-    /// In the order of the template's text.
+    /// In the order of the template's text; what several tasks or subnets
+    /// share is told once.
     pub(super) fn into_sorted(mut self) -> Vec<PlanFault> {
         self.0.sort_by_key(|fault| fault.provenance.span);
+        self.0
+            .dedup_by(|a, b| a.message == b.message && a.provenance.span == b.provenance.span);
         self.0
     }
 }

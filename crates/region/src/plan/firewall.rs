@@ -7,7 +7,7 @@ use model::{LogicalId, Model, SecurityGroup, SecurityGroupRule, Traffic};
 
 use super::addresses;
 use super::fault::Faults;
-use super::network::{gateway_endpoint_links, links, marks};
+use super::network::{PREFIX_LIST_HINT, gateway_endpoint_links, links, marks};
 use super::ruleset::{
     AccessList, AccessListEntry, Firewall, FirewallGroup, FirewallInterface, FirewallRule,
     FirewallSubnet, Peer, Protocol, amazon_services,
@@ -192,10 +192,10 @@ fn prefix_lists(
             Some(blocks) => {
                 lists.insert(id.clone(), blocks);
             }
-            None if unknown.insert(id.clone()) => faults.add_with_hint(
+            None if unknown.insert(id.clone()) => faults.add(
                 format!("nothing is known of the addresses of prefix list `{id}`"),
                 &rule.provenance,
-                "define it as an `AWS::EC2::PrefixList`",
+                PREFIX_LIST_HINT,
             ),
             None => {}
         }

@@ -20,6 +20,9 @@ pub const TASK_METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
 /// The resolver's link-local address. (VPC User Guide, "Amazon DNS")
 pub const LINK_LOCAL_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 
+/// What to do about a prefix list of unknown addresses.
+pub(super) const PREFIX_LIST_HINT: &str = "define it as an `AWS::EC2::PrefixList`";
+
 /// The network of the region. `public` holds the interfaces' public addresses.
 pub(super) fn network(
     model: &Model,
@@ -144,10 +147,13 @@ fn routes(model: &Model, subnet: &model::Subnet, faults: &mut Faults) -> Vec<Rou
             Destination::Cidr6(_) => continue,
             Destination::PrefixList(id) => match addresses::prefix_list(model, id) {
                 Some(blocks) => blocks,
+                // the endpoint itself is then a fault
+                None if matches!(route.target, model::RouteTarget::VpcEndpoint(_)) => continue,
                 None => {
                     faults.add(
                         format!("nothing is known of the addresses of prefix list `{id}`"),
                         &route.provenance,
+                        PREFIX_LIST_HINT,
                     );
                     continue;
                 }
@@ -206,6 +212,7 @@ fn gateway_endpoints(model: &Model, vpc: &LogicalId, faults: &mut Faults) -> Vec
                     endpoint.id
                 ),
                 &endpoint.provenance,
+                "the gateway endpoint that is run here is S3's",
             );
             continue;
         }

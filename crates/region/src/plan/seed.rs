@@ -9,7 +9,7 @@ use iam::{Named, PolicyDocument};
 use model::{LogicalId, Model, Secret, UserPool};
 use serde_json::{Value as Json, json};
 
-use super::fault::Faults;
+use super::fault::{Faults, POLICY_HINT};
 use super::settings::Settings;
 
 /// The IAM user of the person at the keyboard.
@@ -79,10 +79,10 @@ fn role(role: &model::Role, faults: &mut Faults) -> RoleSeed {
         .filter_map(|inline| policy(&inline.document, &inline.name, &inline.provenance, faults))
         .collect();
     for arn in &role.managed_policy_arns {
-        faults.add_with_hint(
+        faults.add(
             format!(
                 "role `{}` uses the managed policy `{arn}`, which is not in the template",
-                role.name
+                role.id
             ),
             &role.provenance,
             "write its statements as an inline policy or `AWS::IAM::ManagedPolicy`",
@@ -92,9 +92,10 @@ fn role(role: &model::Role, faults: &mut Faults) -> RoleSeed {
         faults.add(
             format!(
                 "role `{}` has the permissions boundary `{boundary}`, which is not in the template",
-                role.name
+                role.id
             ),
             &role.provenance,
+            "define it as an `AWS::IAM::ManagedPolicy`, or leave it out",
         );
     }
     RoleSeed {
@@ -315,7 +316,7 @@ fn document(
         Ok(document) => Some(document),
         Err(found) => {
             for fault in found {
-                faults.add(format!("policy `{name}`: {fault}"), provenance);
+                faults.add(format!("policy `{name}`: {fault}"), provenance, POLICY_HINT);
             }
             None
         }

@@ -11,7 +11,11 @@ pub(super) fn site(model: &Model, faults: &mut Faults) -> Option<Site> {
     let distribution = model.distributions.values().next()?;
     if model.distributions.len() > 1 {
         let message = "one door leads to one distribution; a template with more is not run here";
-        faults.add(message, &distribution.provenance);
+        faults.add(
+            message,
+            &distribution.provenance,
+            "leave one, or make the others depend on a condition",
+        );
     }
     let host = distribution
         .aliases

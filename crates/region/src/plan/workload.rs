@@ -26,12 +26,13 @@ pub(super) fn workloads(model: &Model, faults: &mut Faults) -> Vec<Workload> {
             faults.add(
                 "a service without a task definition of the template",
                 &service.provenance,
+                "let `TaskDefinition` refer to an `AWS::ECS::TaskDefinition` of the template",
             );
             continue;
         };
         if service.launch_type != "FARGATE" {
             let message = format!("launch type `{}` is not run here", service.launch_type);
-            faults.add(message, &service.provenance);
+            faults.add(message, &service.provenance, "set `LaunchType: FARGATE`");
             continue;
         }
         let targets = service.load_balancers.iter();
@@ -85,6 +86,7 @@ fn task(
         faults.add(
             "only tasks of one container are run here",
             &definition.provenance,
+            "give each container a task definition of its own",
         );
         return None;
     };
@@ -93,7 +95,7 @@ fn task(
         return None;
     }
     for (variable, _) in &container.secrets {
-        faults.add_with_hint(
+        faults.add(
             format!("container secret `{variable}` would put a secret into the environment"),
             &container.provenance,
             "let the program read Secrets Manager itself",
@@ -181,7 +183,7 @@ fn instance(
         .as_ref()
         .and_then(|id| model.launch_templates.get(id))?;
     let Some(program) = &template.local else {
-        faults.add_with_hint(
+        faults.add(
             "user data cannot be run here, and nothing says what the instance runs",
             &template.provenance,
             "add `Metadata: Kickytime::Local: {Image, Command, Port}` to the launch template",
@@ -299,11 +301,11 @@ pub(super) fn databases(model: &Model, faults: &mut Faults) -> Vec<Database> {
     for database in model.databases.values() {
         if database.engine != "postgres" {
             let message = format!("database engine `{}` is not run here", database.engine);
-            faults.add(message, &database.provenance);
+            faults.add(message, &database.provenance, "set `Engine: postgres`");
             continue;
         }
         let Some(secret_arn) = master_secret(model, database.master_username.as_ref()) else {
-            faults.add_with_hint(
+            faults.add(
                 "the master user's password is not a secret of this template",
                 &database.provenance,
                 "use `MasterUserPassword: !Sub '{{resolve:secretsmanager:${Secret}:SecretString:password}}'`",
@@ -311,7 +313,11 @@ pub(super) fn databases(model: &Model, faults: &mut Faults) -> Vec<Database> {
             continue;
         };
         let Some(eni) = model.enis_of(&database.id).next() else {
-            faults.add("the database has no subnet", &database.provenance);
+            faults.add(
+                "the database has no subnet",
+                &database.provenance,
+                "let `DBSubnetGroupName` refer to a subnet group of the template",
+            );
             continue;
         };
         databases.push(Database {
@@ -375,7 +381,7 @@ fn is_own_image(model: &Model, image: &str) -> bool {
 }
 
 fn foreign_image(image: &str, provenance: &cfn::Provenance, faults: &mut Faults) {
-    faults.add_with_hint(
+    faults.add(
         format!("image `{image}` is not from a repository of this template"),
         provenance,
         "only images built from this workspace are run here",
