@@ -26,6 +26,8 @@ pub(crate) fn handle(emulator: &Emulator, request: &Request<Bytes>, via: &Via) -
     let request_id = random::uuid();
     let destination = route::destination(&emulator.seed, request);
     let mut response = match destination {
+        // what a policy lets through one endpoint must not come by another
+        wrong if !leads_to(via, &wrong) => elsewhere(request, via, &request_id),
         Destination::HostedDomain(prefix) => {
             service::cognito::hosted(emulator, &prefix, request, via)
         }
@@ -112,6 +114,21 @@ fn in_words_of(service: Service, error: ApiError) -> ApiError {
     }
 }
 
+/// Whether a request came by a door of the service it is for: a VPC endpoint leads to one only,
+/// whatever the request calls its host.
+fn leads_to(via: &Via, destination: &Destination) -> bool {
+    via.endpoint
+        .as_ref()
+        .is_none_or(|endpoint| destination.endpoint_service() == Some(endpoint.service.as_str()))
+}
+
+fn elsewhere(request: &Request<Bytes>, via: &Via, request_id: &str) -> Response<Bytes> {
+    let service = via.endpoint.as_ref().map_or("", |e| e.service.as_str());
+    let message = format!("This VPC endpoint leads to `{service}`, which has no such operation");
+    let refused = ApiError::client("UnknownOperationException", message);
+    wire::error(Protocol::Json, &refused, request_id, request.uri().path())
+}
+
 fn unknown_service(request: &Request<Bytes>, name: &str, request_id: &str) -> Response<Bytes> {
     let protocol = if request.headers().contains_key("x-amz-target") {
         Protocol::Json
@@ -157,14 +174,14 @@ pub(crate) fn authenticate(
         now: now.to_utc(),
     };
     let body = request.body();
-    let streaming = header(&headers, "x-amz-content-sha256").starts_with("STREAMING-");
-    let known = (service != Service::S3 || !streaming).then_some(body.as_ref());
     match presented
-        .verify(&http, &secret, known, &expected)
+        .verify(&http, &secret, Some(body.as_ref()), &expected)
         .map_err(|error| refused(&error))?
     {
         Verified::Chunks(decoder) => Ok((caller, Some(join_chunks(decoder, body)?))),
-        Verified::BodyMustHash(_) | Verified::Whole | Verified::Unsigned => Ok((caller, None)),
+        Verified::Whole | Verified::Unsigned => Ok((caller, None)),
+        // only for bodies still to come
+        Verified::BodyMustHash(_) => Err(refused(&SignatureError::PayloadHashMismatch)),
     }
 }
 

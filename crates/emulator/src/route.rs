@@ -47,6 +47,22 @@ pub(crate) enum Destination {
     Registry,
 }
 
+impl Destination {
+    /// The service name of the VPC endpoints that lead here, without its prefix; `None` where
+    /// none can.
+    pub(crate) fn endpoint_service(&self) -> Option<&str> {
+        match self {
+            Self::Api(Service::Ecr) => Some("ecr.api"),
+            Self::Api(service) => Some(service.signing_name()),
+            Self::Unknown(name) => Some(name),
+            Self::Bucket(_) => Some(Service::S3.signing_name()),
+            Self::PoolDocuments(_) => Some(Service::CognitoIdp.signing_name()),
+            Self::Registry => Some("ecr.dkr"),
+            Self::HostedDomain(_) => None,
+        }
+    }
+}
+
 struct Entry {
     service: Service,
     /// Host label and signing name.

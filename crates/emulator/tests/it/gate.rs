@@ -160,6 +160,24 @@ fn an_endpoint_policy_filters_and_its_id_is_known_to_conditions() {
 }
 
 #[test]
+fn an_endpoint_leads_to_its_own_service_whatever_the_host_says() {
+    let account = Account::new();
+    let task = account.task();
+    let mut via = through_endpoint(None);
+    let input = json!({ "SecretId": "kickytime/db" });
+    ok(account.json_via(&task, GET, &input, &via));
+    for other in ["logs", "ecr.api", "s3", ""] {
+        via.endpoint.as_mut().unwrap().service = other.into();
+        let (code, message) = refused(account.json_via(&task, GET, &input, &via));
+        assert_eq!(code, "UnknownOperationException", "{other}");
+        assert!(
+            message.contains(&format!("leads to `{other}`")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn every_decision_is_in_the_trail_with_its_reason() {
     let account = Account::new();
     let task = account.task();

@@ -146,3 +146,38 @@ fn a_workload_gets_a_role_only_through_the_service_it_trusts() {
         "{error}"
     );
 }
+
+/// A session token is a ciphertext; so is what `kms:Encrypt` makes of a plaintext and a context of
+/// the caller's choice, under another key.
+#[test]
+fn nobody_makes_a_session_token_by_encrypting() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+    let account = Account::new();
+    let session = json!({
+        "who": { "Role": { "arn": TASK_ROLE, "name": "me", "policy": null } },
+        "secret": "chosen", "issued_ms": 0, "expires_ms": i64::MAX,
+    });
+    let made = ok(account.json(
+        &account.operator(),
+        "TrentService.Encrypt",
+        &json!({
+            "KeyId": "alias/kickytime-key",
+            "Plaintext": STANDARD.encode(session.to_string()),
+            "EncryptionContext": { "kickytime:session": "ASIAFORGED" },
+        }),
+    ));
+    let blob = STANDARD
+        .decode(made["CiphertextBlob"].as_str().unwrap())
+        .unwrap();
+    let forged = Credentials {
+        access_key_id: "ASIAFORGED".into(),
+        secret_access_key: Sensitive("chosen".into()),
+        session_token: Some(Sensitive(URL_SAFE_NO_PAD.encode(blob))),
+        expiration: None,
+    };
+    let (status, xml) = call(&account, &forged, WHO);
+    assert_eq!(status, 403, "{xml}");
+    assert_eq!(between(&xml, "Code"), "InvalidClientTokenId");
+}

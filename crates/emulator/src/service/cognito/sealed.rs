@@ -35,7 +35,7 @@ pub(super) fn open<T: DeserializeOwned>(
     text: &str,
 ) -> Option<T> {
     let blob = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let plain = keys.decrypt(&blob, &context(pool, kind)).ok()?;
+    let plain = keys.decrypt_own(&blob, &context(pool, kind)).ok()?;
     serde_json::from_slice(&plain).ok()
 }
 

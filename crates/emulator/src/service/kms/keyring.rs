@@ -201,6 +201,20 @@ impl Keyring {
         Ok(buffer)
     }
 
+    /// Decrypts what a service sealed under [`SERVICE_KEY`], and nothing else: whoever may
+    /// encrypt under a customer's key chooses plaintext and context, and must not thereby make
+    /// what only a service makes.
+    pub(crate) fn decrypt_own(
+        &self,
+        blob: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, CipherError> {
+        if self.key_of(blob)?.id != SERVICE_KEY {
+            return Err(CipherError::InvalidCiphertext);
+        }
+        self.decrypt(blob, context)
+    }
+
     fn usable(&self, key_id: &str) -> Result<&Key, CipherError> {
         let key = self
             .keys
