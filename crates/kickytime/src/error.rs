@@ -17,6 +17,8 @@ pub(crate) enum CommandError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
     #[error("`{path}` is not UTF-8 text")]
     NotText { path: PathBuf },
     #[error("`{text}` is not of the form NAME=VALUE")]

@@ -1,11 +1,5 @@
 //! What people see: one file a format, and nothing else prints.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is this module's work"
-)]
-
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod progress;
@@ -13,7 +7,7 @@ pub(crate) mod sarif;
 pub(crate) mod status;
 
 use std::error::Error;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 
 use crate::cli::Color;
 use crate::error::CommandError;
@@ -36,13 +30,27 @@ impl Terminal {
 }
 
 /// Data: standard output.
-pub(crate) fn data(text: &str) {
-    println!("{}", text.trim_end());
+///
+/// # Errors
+///
+/// When it cannot all be written. A reader who has left (`| head`) had enough,
+/// which is no error.
+pub(crate) fn data(text: &str) -> Result<(), CommandError> {
+    write_data(&mut io::stdout().lock(), text)
 }
 
-/// Talk: standard error.
+fn write_data(to: &mut impl Write, text: &str) -> Result<(), CommandError> {
+    let written = writeln!(to, "{}", text.trim_end()).and_then(|()| to.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Talk: standard error. When nobody can hear it, whoever talks goes on: a
+/// region does not end with the terminal it was started from.
 pub(crate) fn talk(text: &str) {
-    eprintln!("{text}");
+    let _unheard = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// An error with its causes and its hint, once, at the edge.
@@ -62,5 +70,36 @@ pub(crate) fn error(error: &CommandError, terminal: &Terminal) {
     }
     if let Some(hint) = error.hint() {
         talk(&format!("{} {hint}", paint("hint:", "1;36")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A standard output that fails in one way.
+    struct Failing(io::ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_who_left_is_no_error_and_a_full_disk_is_one() {
+        let written = |kind| write_data(&mut Failing(kind), "text");
+        assert!(written(io::ErrorKind::BrokenPipe).is_ok());
+        assert!(matches!(
+            written(io::ErrorKind::StorageFull),
+            Err(CommandError::Output(_))
+        ));
+        let mut whole = Vec::new();
+        write_data(&mut whole, "text\n\n").unwrap();
+        assert_eq!(whole, b"text\n");
     }
 }

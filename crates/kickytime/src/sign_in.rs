@@ -66,15 +66,25 @@ pub(crate) fn people(state: &Path) -> Result<Vec<Person>, CommandError> {
         .iter()
         .map(|person| (person.email.to_owned(), json!(person.password.expose())))
         .collect();
-    let written = OpenOptions::new()
+    let all = Json::Object(all);
+    if all != known {
+        replace(&path, all.to_string().as_bytes()).map_err(failed)?;
+    }
+    Ok(people)
+}
+
+/// The whole file at once: a full disk must not cost the passwords that were.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file = OpenOptions::new()
         .create(true)
         .truncate(true)
         .write(true)
         .mode(0o600)
-        .open(&path)
-        .and_then(|mut file| file.write_all(Json::Object(all).to_string().as_bytes()));
-    written.map_err(failed)?;
-    Ok(people)
+        .open(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path)
 }
 
 fn new_password() -> io::Result<String> {

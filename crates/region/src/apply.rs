@@ -102,7 +102,7 @@ pub fn run(inside: Inside, blueprint: Blueprint, options: Options) -> Result<(),
         .enable_all()
         .build()
         .map_err(ApplyError::at("start a runtime"))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let board = Board::new(Arc::clone(&options.listener));
         let asked_to_stop = CancellationToken::new();
         // SIGTERM is the launcher's one word for every way to be asked
@@ -123,5 +123,9 @@ pub fn run(inside: Inside, blueprint: Blueprint, options: Options) -> Result<(),
         region.board.stopping();
         region.down().await;
         started
-    })
+    });
+    // a build that is still waited for blocks a thread that nobody can call back;
+    // the launcher ends the build, and this program's end that thread
+    runtime.shutdown_background();
+    outcome
 }

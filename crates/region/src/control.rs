@@ -4,7 +4,9 @@
 //! one line of JSON asks, one line answers. A path reaches the region whatever
 //! network namespace either side is in.
 
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ const SOCKET: &str = "control.sock";
 const MAX_LINE: u64 = 4 * 1024 * 1024;
 /// Nobody types on this socket: what is not said at once is not coming.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Pause after the kernel gave no connection.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a command may ask of a running region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,17 +66,30 @@ pub fn serve(directory: &Path, region: Arc<dyn Controlled>) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(&path)?;
+    let listener = short(directory, UnixListener::bind)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     std::thread::Builder::new()
         .name("control".to_owned())
         .spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in listener.incoming() {
                 // one at a time: answers are quick, and patience is bounded
+                let Ok(stream) = stream else {
+                    // out of descriptors: some come back
+                    std::thread::sleep(PAUSE);
+                    continue;
+                };
                 let _broken_off = converse(&stream, region.as_ref());
             }
         })?;
     Ok(())
+}
+
+/// Does something with the socket's path. That of a socket has room for 107
+/// bytes, and ours may be deep: the way through an open descriptor is short.
+fn short<T>(directory: &Path, with: fn(PathBuf) -> io::Result<T>) -> io::Result<T> {
+    let opened = File::open(directory)?;
+    let descriptor = opened.as_raw_fd();
+    with(format!("/proc/self/fd/{descriptor}/{SOCKET}").into())
 }
 
 fn converse(stream: &UnixStream, region: &dyn Controlled) -> io::Result<()> {
@@ -104,7 +121,7 @@ pub fn ask(directory: &Path, request: Request) -> Result<Json, ControlError> {
             source,
         },
     };
-    let mut stream = UnixStream::connect(&path).map_err(failed)?;
+    let mut stream = short(directory, UnixStream::connect).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     let question = serde_json::to_string(&request).expect("a request is plain JSON");
     writeln!(stream, "{question}").map_err(failed)?;
@@ -145,5 +162,15 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_deep_directory_has_a_socket_too() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("d".repeat(120));
+        std::fs::create_dir(&directory).unwrap();
+        serve(&directory, Arc::new(Echo)).unwrap();
+        let answer = ask(&directory, Request::Status).unwrap();
+        assert_eq!(answer, serde_json::json!({ "asked": "status" }));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -56,8 +56,7 @@ impl StateDirectory {
             path: path.to_owned(),
             source,
         };
-        let is_new = fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
-        if !is_new && !path.join(MARKER).exists() {
+        if !is_ours(path).map_err(failed)? {
             return Err(StateError::NotOurs(path.to_owned()));
         }
         let mut builder = fs::DirBuilder::new();
@@ -71,14 +70,16 @@ impl StateDirectory {
             path: path.clone(),
             source,
         };
+        // an empty directory that was there may have been open to all
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
         let lock = private(&path.join(LOCK)).map_err(failed)?;
         let lock = patiently(lock).ok_or_else(|| StateError::Locked(path.clone()))?;
-        if fresh {
-            empty(&path).map_err(failed)?;
-        }
         private(&path.join(MARKER))
             .and_then(|mut file| file.write_all(b"local region of kickytime\n"))
             .map_err(failed)?;
+        if fresh {
+            empty(&path).map_err(failed)?;
+        }
         Ok(Self { path, _lock: lock })
     }
 
@@ -128,11 +129,30 @@ fn private(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Everything but the lock.
+/// Whether a directory is a state directory, or may become one: there is
+/// nothing, or nothing but the lock of a start that was ended at its very begin.
+fn is_ours(path: &Path) -> io::Result<bool> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        entries => entries?,
+    };
+    let mut only_lock = true;
+    for entry in entries {
+        let name = entry?.file_name();
+        if name == MARKER {
+            return Ok(true);
+        }
+        only_lock &= name == LOCK;
+    }
+    Ok(only_lock)
+}
+
+/// Everything but the lock and the marker: whatever interrupts this, the
+/// directory is still known as ours.
 fn empty(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
-        if entry.file_name() == LOCK {
+        if [LOCK, MARKER].iter().any(|kept| entry.file_name() == *kept) {
             continue;
         }
         if entry.file_type()?.is_dir() {
@@ -174,5 +194,39 @@ mod tests {
             Err(StateError::NotOurs(_))
         ));
         assert!(foreign.join("one.jpg").exists());
+    }
+
+    #[test]
+    fn what_an_interrupted_start_left_is_still_ours() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("state");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join(LOCK), "").unwrap();
+        drop(StateDirectory::open(&path, false).unwrap());
+        fs::write(path.join("data"), "x").unwrap();
+        empty(&path).unwrap();
+        fs::write(path.join("rest of what was to be removed"), "x").unwrap();
+        drop(StateDirectory::open(&path, true).unwrap());
+        let mut left: Vec<_> = fs::read_dir(&path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, [MARKER, LOCK]);
+    }
+
+    #[test]
+    fn a_directory_that_was_open_to_all_is_closed() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("state");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let held = StateDirectory::open(&path, false).unwrap();
+        let mode = fs::metadata(held.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert!(matches!(
+            StateDirectory::open(&path.join(LOCK), false),
+            Err(StateError::Io { .. })
+        ));
     }
 }

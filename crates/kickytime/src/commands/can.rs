@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Can) -> Result<ExitCode, CommandError> {
     render::data(&match question.format {
         Format::Human => human::access::can(&loaded.source, &answer),
         Format::Json => format!("{:#}", json::access::can(&answer)),
-    });
+    })?;
     Ok(if answer.is_allowed() {
         ExitCode::SUCCESS
     } else {

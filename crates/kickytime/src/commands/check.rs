@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, Co
                 + &not_analysed(&loaded)
                 + &summary(&loaded, &report, left_out)
         }
-    });
+    })?;
     Ok(if loaded.has_errors() {
         ExitCode::from(2)
     } else if fails(arguments.fail_on, &report) {

@@ -14,7 +14,7 @@ pub(crate) fn run(arguments: &Env) -> Result<ExitCode, CommandError> {
     render::data(&match arguments.format {
         Format::Json => format!("{variables:#}"),
         Format::Human => exports(&variables),
-    });
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

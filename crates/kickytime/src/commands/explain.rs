@@ -28,6 +28,6 @@ pub(crate) fn run(arguments: &Explain) -> Result<ExitCode, CommandError> {
             text
         }
     };
-    render::data(&text);
+    render::data(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &Reach) -> Result<ExitCode, CommandError> {
         render::data(&match arguments.format {
             Format::Human => human::reach::matrix(&network, &matrix),
             Format::Json => format!("{:#}", json::reach::matrix(&matrix)),
-        });
+        })?;
         return Ok(ExitCode::SUCCESS);
     };
     let from = reach::place(&network, from)?;
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Reach) -> Result<ExitCode, CommandError> {
     render::data(&match arguments.format {
         Format::Human => human::reach::answer(&loaded.source, &answer),
         Format::Json => format!("{:#}", json::reach::answer(&answer)),
-    });
+    })?;
     Ok(if answer.is_reached() {
         ExitCode::SUCCESS
     } else {

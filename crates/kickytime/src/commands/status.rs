@@ -13,6 +13,6 @@ pub(crate) fn run(arguments: &Status) -> Result<ExitCode, CommandError> {
     render::data(&match arguments.format {
         Format::Json => format!("{status:#}"),
         Format::Human => render::status::table(&status),
-    });
+    })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &WhoCan) -> Result<ExitCode, CommandError> {
     render::data(&match question.format {
         Format::Human => human::access::who_can(&loaded.source, &standings),
         Format::Json => format!("{:#}", json::access::who_can(&standings)),
-    });
+    })?;
     let somebody = standings
         .iter()
         .any(|standing| standing.degree != Degree::No);

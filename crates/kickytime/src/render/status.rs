@@ -5,7 +5,13 @@ use serde_json::Value as Json;
 /// Doors, sign-ins, and one line per component.
 pub(crate) fn table(status: &Json) -> String {
     let mut text = String::new();
-    let field = |value: &Json, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let field = |value: &Json, name: &str| match &value[name] {
+        Json::Array(words) => {
+            let words: Vec<_> = words.iter().filter_map(Json::as_str).collect();
+            words.join(" ")
+        }
+        one => one.as_str().unwrap_or_default().to_owned(),
+    };
     for (label, name) in [("site", "site"), ("AWS API", "aws")] {
         if let Some(address) = status[name].as_str() {
             text += &format!("{label:<9} {address}\n");

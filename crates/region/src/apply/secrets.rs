@@ -23,7 +23,7 @@ pub fn resolve(blueprint: &mut Blueprint, emulator: &Emulator) -> Result<(), Res
                 if let Condition::HttpHeader { values, .. } = condition {
                     values
                         .iter_mut()
-                        .try_for_each(|value| replace(value, emulator))?;
+                        .try_for_each(|value| replace(&mut value.0, emulator))?;
                 }
             }
         }

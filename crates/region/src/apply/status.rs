@@ -89,7 +89,7 @@ impl Operator {
             "address": interface.address.to_string(),
             "public": interface.public.map(|address| address.to_string()),
             "subnet": interface.subnet.as_str(),
-            "securityGroups": interface.security_groups.join(" "),
+            "securityGroups": interface.security_groups,
             "state": self.board.state(&interface.id.0),
         })
     }

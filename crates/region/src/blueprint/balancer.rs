@@ -15,6 +15,8 @@ use std::time::Duration;
 use http::StatusCode;
 use ipnet::IpNet;
 
+use super::distribution::SecretText;
+
 /// One load balancer: the same for each of its nodes (one node a subnet).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadBalancer {
@@ -144,8 +146,8 @@ pub enum Condition {
     HttpHeader {
         /// The header's name.
         name: String,
-        /// Patterns.
-        values: Vec<String>,
+        /// Patterns; one may be the secret that proves where a request comes from.
+        values: Vec<SecretText>,
     },
     /// The method, case-sensitive, no patterns.
     HttpRequestMethod(Vec<String>),

@@ -70,7 +70,7 @@ pub struct OriginSigning {
     pub service: String,
 }
 
-/// A text nobody should read in a log: its `Debug` output is empty.
+/// A text nobody should read in a log: `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(pub String);
 

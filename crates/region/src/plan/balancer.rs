@@ -12,6 +12,7 @@ use crate::blueprint::balancer::{
     HealthCheck, Listener, ListenerProtocol, LoadBalancer, QueryPattern, Redirect, Rule,
     TargetGroup, TargetGroupName, TlsVersions, WeightedTargetGroup,
 };
+use crate::blueprint::distribution::SecretText;
 
 pub(super) fn balancer(
     model: &Model,
@@ -167,7 +168,7 @@ fn condition(
         From::HostHeader(values) => Condition::HostHeader(values.clone()),
         From::HttpHeader { name, values } => Condition::HttpHeader {
             name: name.clone(),
-            values: values.clone(),
+            values: values.iter().cloned().map(SecretText).collect(),
         },
         From::HttpRequestMethod(values) => Condition::HttpRequestMethod(values.clone()),
         From::QueryString(pairs) => {

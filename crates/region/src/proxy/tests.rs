@@ -122,7 +122,7 @@ fn balancer(port: u16) -> LoadBalancer {
     }]);
     let secret = Condition::HttpHeader {
         name: "X-Origin-Secret".into(),
-        values: vec!["s3cret".into()],
+        values: vec![SecretText("s3cret".into())],
     };
     let target_group = TargetGroup {
         arn: "arn".into(),

@@ -51,7 +51,7 @@ fn holds(condition: &Condition, asked: &Asked<'_>) -> bool {
             sent.iter().any(|sent| {
                 values
                     .iter()
-                    .any(|pattern| wildcard_ignoring_case(pattern, sent.as_bytes()))
+                    .any(|pattern| wildcard_ignoring_case(&pattern.0, sent.as_bytes()))
             })
         }
         Condition::HttpRequestMethod(methods) => methods

@@ -2,6 +2,7 @@ use http::Request;
 
 use super::*;
 use crate::blueprint::balancer::{Action, FixedResponse, ListenerProtocol};
+use crate::blueprint::distribution::SecretText;
 
 fn listener(rules: Vec<(u32, Vec<Condition>)>) -> Listener {
     let action = Action::FixedResponse(FixedResponse {
@@ -69,8 +70,9 @@ fn each_condition_type_looks_where_aws_says() {
 
     let header = |value: &str| Condition::HttpHeader {
         name: "X-Origin-Secret".into(),
-        values: texts(&[value]),
+        values: vec![SecretText(value.into())],
     };
+    assert!(!format!("{:?}", header("aB?")).contains("aB"));
     assert!(get(header("aB?"), "/"));
     assert!(!get(header("ab"), "/"));
 
