@@ -29,6 +29,6 @@ pub(crate) fn run(arguments: &Cost) -> Result<ExitCode, CommandError> {
     render::data(&match arguments.format {
         Format::Human => human::cost::bill(&loaded.source, &bill, &prices),
         Format::Json => format!("{:#}", json::cost::bill(&bill, &prices)),
-    });
+    })?;
     Ok(ExitCode::SUCCESS)
 }
