@@ -1,26 +1,34 @@
 //! What the people of a futsal club do, in browsers, in both languages.
 
 use crate::browser::{Browser, Driver};
-use crate::region::Region;
+use crate::region::{Region, eventually};
 
+/// Titles of the first page, and of the matches.
+const KOREAN: (&str, &str) = ("오늘 저녁", "다가오는 경기");
+const ENGLISH: (&str, &str) = ("A game tonight?", "Coming up");
 const PLACE: &str = "잠실 풋살파크 2구장";
 
-/// Signs in through the hosted page.
-fn sign_in(region: &Region, browser: &Browser<'_>, email: &str) {
-    let (email, password) = region.sign_in(email);
+/// The site's first page, in the language wanted.
+fn open<'a>(region: &Region, driver: &'a Driver, language: &str, title: &str) -> Browser<'a> {
+    let browser = driver.open(language);
     browser.visit(&region.site());
+    // the page decides its language when its scripts run: until then there is no title
+    eventually("the first page", || !browser.text("h1").is_empty());
+    if !browser.text("h1").contains(title) {
+        browser.click("[data-testid=language]");
+    }
+    browser.expect("h1", title);
+    browser
+}
+
+/// Signs in through the hosted page and comes back to `title`.
+fn sign_in(region: &Region, browser: &Browser<'_>, email: &str, title: &str) {
+    let (email, password) = region.sign_in(email);
     browser.click("[data-testid=sign-in]");
-    browser.fill("input[type=email], input[name=username]", &email);
+    browser.fill("input[name=username]", &email);
     browser.fill("input[type=password]", &password);
     browser.click("button[name=submit]");
-    browser.expect(
-        "h1",
-        if language(browser) == "ko" {
-            "다가오는 경기"
-        } else {
-            "Coming up"
-        },
-    );
+    browser.expect("h1", title);
     let address = browser.address();
     assert!(
         !address.contains("code="),
@@ -28,18 +36,12 @@ fn sign_in(region: &Region, browser: &Browser<'_>, email: &str) {
     );
 }
 
-fn language(browser: &Browser<'_>) -> String {
-    browser.attribute("html", "lang")
-}
-
 /// From the first sign-in to a full match, and one who leaves.
 pub(crate) fn a_match_from_open_to_full(region: &Region, driver: &Driver) {
-    let admin = driver.open("ko-KR");
-    admin.visit(&region.site());
-    admin.expect("h1", "오늘 저녁");
+    let admin = open(region, driver, "ko-KR", KOREAN.0);
+    assert_eq!(admin.attribute("html", "lang"), "ko");
     admin.photograph("welcome");
-    assert_eq!(language(&admin), "ko");
-    sign_in(region, &admin, "admin@kickytime.test");
+    sign_in(region, &admin, "admin@kickytime.test", KOREAN.1);
 
     admin.click("[data-testid=nav-manage]");
     admin.expect("h1", "경기 관리");
@@ -49,8 +51,8 @@ pub(crate) fn a_match_from_open_to_full(region: &Region, driver: &Driver) {
     admin.expect("[data-testid=match-card] h3", PLACE);
     admin.expect("[data-testid=match-seats]", "0/2");
 
-    let minji = driver.open("ko-KR");
-    sign_in(region, &minji, "minji@kickytime.test");
+    let minji = open(region, driver, "ko-KR", KOREAN.0);
+    sign_in(region, &minji, "minji@kickytime.test", KOREAN.1);
     assert_eq!(
         minji.text("[data-testid=nav-manage]"),
         "",
@@ -62,13 +64,9 @@ pub(crate) fn a_match_from_open_to_full(region: &Region, driver: &Driver) {
     minji.expect("[data-testid=leave]", "빠지기");
     minji.photograph("joined");
 
-    let junho = driver.open("en-US");
-    junho.visit(&region.site());
-    if language(&junho) != "en" {
-        junho.click("[data-testid=language]");
-    }
-    junho.expect("h1", "A game tonight?");
-    sign_in(region, &junho, "junho@kickytime.test");
+    let junho = open(region, driver, "en-US", ENGLISH.0);
+    assert_eq!(junho.attribute("html", "lang"), "en");
+    sign_in(region, &junho, "junho@kickytime.test", ENGLISH.1);
     junho.expect("[data-testid=match-status]", "Open");
     junho.click("[data-testid=join]");
     junho.expect("[data-testid=match-seats]", "2/2");
@@ -90,8 +88,8 @@ pub(crate) fn a_match_from_open_to_full(region: &Region, driver: &Driver) {
 
 /// What was there before is there again.
 pub(crate) fn the_match_is_still_there(region: &Region, driver: &Driver) {
-    let minji = driver.open("ko-KR");
-    sign_in(region, &minji, "minji@kickytime.test");
+    let minji = open(region, driver, "ko-KR", KOREAN.0);
+    sign_in(region, &minji, "minji@kickytime.test", KOREAN.1);
     minji.expect("[data-testid=match-card] h3", PLACE);
     minji.expect("[data-testid=match-seats]", "1/2");
     minji.expect("[data-testid=leave]", "빠지기");
