@@ -32,6 +32,7 @@ pub struct Matches {
     pub feed: Arc<Feed>,
     joins: Arc<Joins>,
     list: Arc<ListCache>,
+    streams: Arc<events::Streams>,
 }
 
 impl Matches {
@@ -47,6 +48,7 @@ impl Matches {
             feed,
             joins,
             list: Arc::default(),
+            streams: Arc::default(),
         }
     }
 }

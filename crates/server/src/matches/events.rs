@@ -4,10 +4,11 @@
 //! one, `resync` asks to read the list again. A comment every 15 s keeps load
 //! balancers from closing the stream; it ends when the token expires.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +27,8 @@ use crate::problem::{Code, Problem};
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const MOST_STREAMS: i64 = 2_000;
+/// One person's tabs and devices; more would take the streams of others.
+const MOST_STREAMS_OF_ONE: usize = 12;
 /// Frames on their way to a slow reader.
 const BUFFER: usize = 16;
 /// A reader that takes nothing for this long is gone.
@@ -37,6 +40,12 @@ pub async fn events(
     State(matches): State<Matches>,
     caller: SignedIn,
 ) -> Result<(Headers, Body), Problem> {
+    let own = matches.streams.open(&caller.sub).ok_or_else(|| {
+        Problem::new(
+            Code::TooManyRequests,
+            "you have too many streams open; close some",
+        )
+    })?;
     let stream = OpenStream::new(&matches.app).ok_or_else(|| {
         Problem::new(
             Code::Unavailable,
@@ -54,7 +63,7 @@ pub async fn events(
             () = sender.closed() => {}
             () = pump(frames, &sender) => {}
         }
-        drop(stream);
+        drop((stream, own));
     });
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
@@ -90,6 +99,48 @@ async fn pump(mut frames: broadcast::Receiver<Bytes>, sender: &mpsc::Sender<Byte
     }
 }
 
+/// How many streams each caller has open.
+#[derive(Default)]
+pub struct Streams(Mutex<HashMap<String, usize>>);
+
+impl Streams {
+    /// `None` when the caller has as many as one may have.
+    fn open(self: &Arc<Self>, sub: &str) -> Option<OwnStream> {
+        let mut open = self.0.lock().expect("no panic while the lock is held");
+        let count = open.entry(sub.to_owned()).or_default();
+        if *count >= MOST_STREAMS_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(OwnStream {
+            streams: Arc::clone(self),
+            sub: sub.to_owned(),
+        })
+    }
+}
+
+/// One of the streams that one caller may have open.
+struct OwnStream {
+    streams: Arc<Streams>,
+    sub: String,
+}
+
+impl Drop for OwnStream {
+    fn drop(&mut self) {
+        let mut open = self
+            .streams
+            .0
+            .lock()
+            .expect("no panic while the lock is held");
+        if let Some(count) = open.get_mut(&self.sub) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.sub);
+            }
+        }
+    }
+}
+
 /// One of the streams that may be open.
 struct OpenStream(Arc<App>);
 
@@ -121,5 +172,26 @@ impl hyper::body::Body for Stream {
         self.0
             .poll_recv(cx)
             .map(|frame| frame.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_caller_cannot_take_every_stream_and_gets_back_what_it_closes() {
+        let streams = Arc::new(Streams::default());
+        let mut mine: Vec<_> = (0..MOST_STREAMS_OF_ONE)
+            .map(|_| streams.open("a").expect("within the limit"))
+            .collect();
+        assert!(streams.open("a").is_none());
+        let other = streams.open("b");
+        assert!(other.is_some());
+        mine.pop();
+        mine.push(streams.open("a").expect("one was closed"));
+        assert!(streams.open("a").is_none());
+        drop((mine, other));
+        assert!(streams.0.lock().expect("unpoisoned").is_empty());
     }
 }
