@@ -12,6 +12,8 @@ use nix::fcntl::{Flock, FlockArg};
 /// Its presence says that a directory is ours to empty.
 const MARKER: &str = "kickytime-state";
 const LOCK: &str = "lock";
+/// Holds the stack whose state it is.
+const STACK: &str = "stack";
 /// Longest wait for the lock of a region that is just ending.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -32,6 +34,12 @@ pub enum StateError {
     Locked(PathBuf),
     #[error("`{0}` is not a state directory of kickytime, so it is not removed")]
     NotOurs(PathBuf),
+    #[error("the state directory `{path}` is that of stack `{theirs}`, not of `{ours}`")]
+    OtherStack {
+        path: PathBuf,
+        theirs: String,
+        ours: String,
+    },
 }
 
 impl StateError {
@@ -40,6 +48,10 @@ impl StateError {
         match self {
             Self::Locked(_) => Some("stop it with `kickytime down`, or name another with --state"),
             Self::NotOurs(_) => Some("name another directory with --state"),
+            Self::OtherStack { .. } => Some(
+                "name another directory with --state, start over with --fresh, or say whose it \
+                 is with --stack-name",
+            ),
             Self::Io { .. } => None,
         }
     }
@@ -86,6 +98,35 @@ impl StateDirectory {
     /// The directory, absolute.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes whose state this is. Keys, secrets and databases are those of one
+    /// stack, and of no use to another.
+    ///
+    /// # Errors
+    ///
+    /// When it is another stack's already.
+    pub fn belong_to(&self, stack: &str) -> Result<(), StateError> {
+        let path = self.path.join(STACK);
+        let failed = |source| StateError::Io {
+            path: path.clone(),
+            source,
+        };
+        let theirs = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(failed)?,
+        };
+        match theirs.trim_end() {
+            "" => private(&path)
+                .and_then(|mut file| writeln!(file, "{stack}"))
+                .map_err(failed),
+            theirs if theirs == stack => Ok(()),
+            theirs => Err(StateError::OtherStack {
+                path: self.path.clone(),
+                theirs: theirs.to_owned(),
+                ours: stack.to_owned(),
+            }),
+        }
     }
 
     /// A private directory inside, made if needed.
@@ -228,5 +269,24 @@ mod tests {
             StateDirectory::open(&path.join(LOCK), false),
             Err(StateError::Io { .. })
         ));
+    }
+
+    #[test]
+    fn a_directory_is_one_stacks() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("state");
+        for _ in 0..2 {
+            let state = StateDirectory::open(&path, false).unwrap();
+            state.belong_to("kickytime in ap-northeast-2").unwrap();
+        }
+        let state = StateDirectory::open(&path, false).unwrap();
+        let refused = state.belong_to("copy in ap-northeast-2").unwrap_err();
+        let told = refused.to_string();
+        assert!(told.contains("`kickytime in ap-northeast-2`"), "{told}");
+        assert!(told.contains("`copy in ap-northeast-2`"), "{told}");
+        assert!(refused.hint().is_some());
+        drop(state);
+        let state = StateDirectory::open(&path, true).unwrap();
+        state.belong_to("copy in ap-northeast-2").unwrap();
     }
 }

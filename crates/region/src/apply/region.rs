@@ -60,6 +60,9 @@ impl Region {
     ) -> Result<Self, ApplyError> {
         let since = Instant::now();
         let state = options.state;
+        state
+            .belong_to(&format!("{} in {}", blueprint.stack_name, blueprint.region))
+            .map_err(ApplyError::at("use the state"))?;
         let directory = |name| {
             state
                 .subdirectory(name)
