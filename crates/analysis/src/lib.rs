@@ -13,6 +13,7 @@
 pub mod access;
 pub mod check;
 pub mod cost;
+pub mod diagram;
 pub mod intent;
 mod needs;
 pub mod reach;

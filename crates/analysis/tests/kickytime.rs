@@ -167,3 +167,35 @@ Outputs:";
         "{found:#?}"
     );
 }
+
+/// The pictures in `docs` are of the template as it is; `UPDATE_DOCS=1` draws them anew.
+#[test]
+fn the_pictures_are_fresh() {
+    let model = ours(&[]);
+    let prices = analysis::cost::Prices::committed();
+    let usage = analysis::cost::Usage {
+        hours: prices.hours_per_month,
+        service_gb: 20.0,
+        viewer_gb: 10.0,
+        log_gb: 5.0,
+    };
+    let bill = analysis::cost::cost(&model, &prices, &usage);
+    let pictures = [
+        (
+            "architecture.svg",
+            analysis::diagram::svg(&analysis::diagram::picture(&model)),
+        ),
+        ("endpoints-or-nat.svg", analysis::cost::svg(&bill, &prices)),
+    ];
+    for (name, drawn) in pictures {
+        let path = root().join("docs").join(name);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &drawn).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == drawn,
+            "docs/{name} is stale: run with UPDATE_DOCS=1"
+        );
+    }
+}

@@ -66,6 +66,8 @@ Exit status: 0 nothing at or above --fail-on, 1 something, 2 the template has er
     Check(Check),
     /// Estimate the monthly bill, and when endpoints pay.
     Cost(Cost),
+    /// Draw the architecture: subnets, parts, and what the network lets pass.
+    Diagram(Diagram),
     /// Print what a rule of `check` is about, or list all rules.
     Explain(Explain),
     /// Say who can reach whom, by which way, or everything that stands in it.
@@ -268,6 +270,25 @@ pub(crate) struct Cost {
     /// The output's form.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Diagram {
+    #[command(flatten)]
+    pub(crate) template: TemplateOptions,
+    /// The picture's form.
+    #[arg(long, value_enum, default_value_t = DiagramFormat::Svg)]
+    pub(crate) format: DiagramFormat,
+    /// Where to write it, instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// How the architecture is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiagramFormat {
+    Svg,
+    Mermaid,
 }
 
 #[derive(Args, Debug)]

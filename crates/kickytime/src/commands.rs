@@ -3,6 +3,7 @@
 pub(crate) mod can;
 pub(crate) mod check;
 pub(crate) mod cost;
+pub(crate) mod diagram;
 pub(crate) mod down;
 pub(crate) mod env;
 pub(crate) mod explain;

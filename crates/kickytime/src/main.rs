@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Env(arguments) => commands::env::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments, &terminal),
         Command::Cost(arguments) => commands::cost::run(&arguments),
+        Command::Diagram(arguments) => commands::diagram::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Reach(arguments) => commands::reach::run(&arguments),
         Command::Can(arguments) => commands::can::run(&arguments),
