@@ -18,14 +18,19 @@ pub(crate) fn run(arguments: &Env) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `export` commands that any POSIX shell can evaluate.
+/// Commands that any POSIX shell can evaluate.
+///
+/// A session token of another account, left in the shell, would go along with
+/// the region's key and have every request refused.
 fn exports(variables: &Json) -> String {
     let entries = variables.as_object().into_iter().flatten();
     let lines = entries.filter_map(|(name, value)| {
         let quoted = value.as_str()?.replace('\'', r"'\''");
         Some(format!("export {name}='{quoted}'\n"))
     });
-    lines.collect()
+    std::iter::once("unset AWS_SESSION_TOKEN\n".to_owned())
+        .chain(lines)
+        .collect()
 }
 
 #[cfg(test)]
@@ -35,6 +40,9 @@ mod tests {
     #[test]
     fn values_are_quoted_for_the_shell() {
         let text = exports(&serde_json::json!({ "A": "it's", "B": "$(x)" }));
-        assert_eq!(text, "export A='it'\\''s'\nexport B='$(x)'\n");
+        assert_eq!(
+            text,
+            "unset AWS_SESSION_TOKEN\nexport A='it'\\''s'\nexport B='$(x)'\n"
+        );
     }
 }
