@@ -3,7 +3,7 @@
 //! A [`Network`] indexes a model's interfaces, filters and routes. One
 //! connection between two places is judged gate by gate ([`connect`]): security
 //! groups on both sides, network ACLs in both directions, routes and gateways.
-//! Load balancers and distributions pass requests on, so a [`Path`] may have
+//! Load balancers and distributions pass requests on, so a way may have
 //! several connections ([`ask`]).
 //!
 //! (VPC User Guide, "Security groups", "Network ACLs", "Route tables"; blockers
