@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Diagram) -> Result<ExitCode, CommandError> {
             path: path.clone(),
             source,
         })?,
-        None => render::data(&text),
+        None => render::data(&text)?,
     }
     Ok(ExitCode::SUCCESS)
 }
