@@ -199,3 +199,43 @@ fn the_pictures_are_fresh() {
         );
     }
 }
+
+/// A template with a part or a property missing is answered about like any
+/// other: the analysis reads what is there.
+#[test]
+fn no_gap_in_a_template_makes_it_panic() {
+    let whole = ours(&[]);
+    let answer = |stack: cfn::Stack| {
+        let model = model::lower(&Arc::new(stack));
+        let report = check(&model);
+        let network = Network::new(&model);
+        let cells = matrix(&network).cells.len();
+        let drawn = analysis::diagram::svg(&analysis::diagram::picture(&model));
+        assert!(drawn.ends_with("</svg>\n"));
+        report.findings.len() + cells
+    };
+    let mut answers = std::collections::BTreeSet::new();
+    for id in whole.stack.resources.keys() {
+        let mut stack = (*whole.stack).clone();
+        stack.resources.remove(id);
+        answers.insert(answer(stack));
+    }
+    let properties = whole.stack.resources.iter().flat_map(|(id, resource)| {
+        resource
+            .properties
+            .entries()
+            .map(move |(name, _)| (id, name))
+    });
+    for (id, name) in properties.step_by(5) {
+        let mut stack = (*whole.stack).clone();
+        let resource = stack.resources.get_mut(id).unwrap();
+        if let cfn::Kind::Map(map) = &mut resource.properties.kind {
+            map.shift_remove(name);
+        }
+        answers.insert(answer(stack));
+    }
+    assert!(
+        answers.len() > 10,
+        "missing parts change nothing: {answers:?}"
+    );
+}
