@@ -14,22 +14,36 @@ pub(crate) mod access;
 pub(crate) mod cost;
 pub(crate) mod reach;
 
+/// Related places further away than this are named, not shown: what lies
+/// between would fill the screen.
+const NEAR_LINES: usize = 8;
+
 /// Findings in the form of diagnostics, with the rule as their code.
 pub(crate) fn findings(source: &Source, found: &[Finding], terminal: &Terminal) -> String {
-    let convert = |finding: &Finding| Diagnostic {
-        severity: match finding.severity {
-            analysis::check::Severity::Error => Severity::Error,
-            _ => Severity::Warning,
-        },
-        code: finding.rule,
-        message: finding.message.clone(),
-        span: heading(source, finding.primary.span),
-        related: finding
+    let convert = |finding: &Finding| {
+        let line = finding.primary.span.line;
+        let (near, far): (Vec<_>, Vec<_>) = finding
             .related
             .iter()
-            .map(|(place, why)| (heading(source, place.span), why.clone()))
-            .collect(),
-        hint: finding.hint.clone(),
+            .partition(|(place, _)| place.span.line.abs_diff(line) <= NEAR_LINES);
+        let far = far
+            .iter()
+            .map(|(place, why)| format!("{why}: {}:{}", source.name, place.span.line));
+        let advice: Vec<String> = finding.hint.iter().cloned().chain(far).collect();
+        Diagnostic {
+            severity: match finding.severity {
+                analysis::check::Severity::Error => Severity::Error,
+                _ => Severity::Warning,
+            },
+            code: finding.rule,
+            message: finding.message.clone(),
+            span: heading(source, finding.primary.span),
+            related: near
+                .iter()
+                .map(|(place, why)| (heading(source, place.span), why.clone()))
+                .collect(),
+            hint: (!advice.is_empty()).then(|| advice.join("\n")),
+        }
     };
     let converted: Vec<Diagnostic> = found.iter().map(convert).collect();
     diagnostics(source, &converted, terminal)
