@@ -68,7 +68,6 @@ impl Api {
         let handler = whole_body(MAX_BODY, move |request: Request<Bytes>| {
             let host = request.headers().get(http::header::HOST);
             let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-            let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
             let is_local = is_local(host);
             let emulator = Arc::clone(&emulator);
             async move {

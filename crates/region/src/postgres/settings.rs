@@ -5,13 +5,16 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 /// Parameters that make the server ours: a parameter group may not set them.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 17] = [
     "config_file",
     "data_directory",
     "dynamic_shared_memory_type",
     "external_pid_file",
     "hba_file",
     "ident_file",
+    "include",
+    "include_dir",
+    "include_if_exists",
     "listen_addresses",
     "log_destination",
     "logging_collector",
@@ -223,6 +226,7 @@ mod tests {
             "listen_addresses",
             "archive_command",
             "shared_preload_libraries",
+            "include_dir",
             "ssl",
         ] {
             let error = configuration(&[(name, "x")]).unwrap_err();
