@@ -226,7 +226,7 @@ fn no_gap_in_a_template_makes_it_panic() {
             .entries()
             .map(move |(name, _)| (id, name))
     });
-    for (id, name) in properties.step_by(5) {
+    for (id, name) in properties.step_by(13) {
         let mut stack = (*whole.stack).clone();
         let resource = stack.resources.get_mut(id).unwrap();
         if let cfn::Kind::Map(map) = &mut resource.properties.kind {

@@ -196,3 +196,6 @@ fn exchanges(traffic: &TrafficSet, ephemeral: &Ranges<u16>) -> Vec<(TrafficSet, 
         .filter(|(forward, _)| !forward.is_empty())
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
