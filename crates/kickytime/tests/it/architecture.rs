@@ -27,6 +27,7 @@ const EDGES: &[(&str, &str)] = &[
     ("region", "iam"), // signs requests to bucket origins
     ("region", "model"),
     ("region", "session"),
+    ("session-io", "session"),
 ];
 
 /// Crates without a clock, files, processes or sockets, and what would bring
@@ -108,6 +109,7 @@ fn allowed_edges_go_one_way() {
         ("server", 0),
         ("model", 1),
         ("emulator", 1),
+        ("session-io", 1),
         ("analysis", 2),
         ("region", 2),
         ("kickytime", 3),
