@@ -11,9 +11,13 @@ const EDGES: &[(&str, &str)] = &[
     ("analysis", "cfn"), // spans of what an answer points at
     ("analysis", "iam"),
     ("analysis", "model"),
+    ("aws", "iam"), // signs requests
+    ("aws", "session"), // the opening text of a data channel
+    ("aws", "session-io"),
     ("emulator", "iam"),
     ("emulator", "session"),
     ("kickytime", "analysis"),
+    ("kickytime", "aws"),
     ("kickytime", "cfn"),
     ("kickytime", "emulator"),
     ("kickytime", "iam"),
@@ -111,6 +115,7 @@ fn allowed_edges_go_one_way() {
         ("emulator", 1),
         ("session-io", 1),
         ("analysis", 2),
+        ("aws", 2),
         ("region", 2),
         ("kickytime", 3),
     ] {
