@@ -9,6 +9,7 @@ mod chain;
 mod managed;
 mod policies;
 mod resource;
+pub(crate) mod statement;
 mod subject;
 
 use std::cell::{OnceCell, RefCell};
@@ -22,7 +23,7 @@ use thiserror::Error;
 pub use chain::Becoming;
 pub(crate) use policies::{Document, StatementHolder, Store};
 pub use resource::Resource;
-pub(crate) use resource::tags as resource_tags;
+pub(crate) use resource::{implied, tags as resource_tags};
 pub use subject::Subject;
 
 /// Every policy of a model, compiled.
@@ -172,7 +173,7 @@ impl<'a> Access<'a> {
 
     /// The answer for a subject: its call, and the calls made on its behalf.
     pub(crate) fn ask(&self, subject: &Subject<'a>, call: Call<'a>) -> Answer {
-        let implied = resource::implied(self.model, &call);
+        let implied = implied(self.model, &call);
         let mut call = call;
         call.endpoint = call
             .endpoint

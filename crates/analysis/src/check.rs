@@ -18,7 +18,6 @@ use crate::access::Access;
 use crate::intent::{Intent, Proof, prove};
 use crate::needs::{self, Need};
 use crate::reach::{Classes, Network};
-use crate::unneeded::unneeded;
 use crate::variant::Variant;
 
 pub use finding::{Finding, Severity};
@@ -32,6 +31,11 @@ pub struct Facts<'a> {
     pub classes: Classes<'a>,
     access: OnceCell<Access<'a>>,
     pub(crate) needs: Vec<Need<'a>>,
+    /// What is meant to be, where it is stated.
+    pub(crate) intent: Option<&'a Intent>,
+    /// This model and the other systems the same template describes: given to
+    /// rules that ask whether anything under any of them depends on something.
+    pub(crate) alternatives: &'a [&'a Model],
 }
 
 impl<'a> Facts<'a> {
@@ -41,9 +45,18 @@ impl<'a> Facts<'a> {
             classes: Classes::new(&network),
             access: OnceCell::new(),
             needs: needs::of(model),
+            intent: None,
+            alternatives: &[],
             network,
             model,
         }
+    }
+
+    /// The same, when it is stated what is meant to be.
+    #[must_use]
+    pub fn with_intent(mut self, intent: Option<&'a Intent>) -> Self {
+        self.intent = intent;
+        self
     }
 
     /// The compiled policies: read when first asked for, as not every question is about them.
@@ -125,29 +138,23 @@ pub fn check(model: &Model) -> Report {
 /// Runs every rule under every variant, proves the intent, and looks for what
 /// nothing depends on. A finding of one variant alone says of which.
 pub fn check_whole(model: &Model, variants: &[Variant], intent: Option<&Intent>) -> Report {
-    let facts = Facts::new(model);
+    let models: Vec<&Model> = std::iter::once(model)
+        .chain(variants.iter().map(|one| &one.model))
+        .collect();
+    let mut facts = Facts::new(model).with_intent(intent);
+    facts.alternatives = &models;
     let mut found = findings(&facts);
     let mut known: BTreeSet<(&str, String)> = found
         .iter()
         .map(|finding| (finding.rule, finding.message.clone()))
         .collect();
     for variant in variants {
-        for mut finding in findings(&Facts::new(&variant.model)) {
+        for mut finding in findings(&Facts::new(&variant.model).with_intent(intent)) {
             if known.insert((finding.rule, finding.message.clone())) {
                 finding.message += &format!(" (with {})", variant.name());
                 found.push(finding);
             }
         }
-    }
-    if let Some(intent) = intent {
-        let models: Vec<&Model> = std::iter::once(model)
-            .chain(variants.iter().map(|one| &one.model))
-            .collect();
-        found.extend(unneeded(&models, intent).into_iter().map(|one| Finding {
-            rule: "unneeded",
-            severity: Severity::Warning,
-            ..Finding::at(&one.provenance, format!("nothing depends on {}", one.what))
-        }));
     }
     let mut report = report(model, found);
     report.proofs = intent

@@ -23,6 +23,7 @@ mod parse;
 mod prove;
 
 pub use parse::{IntentFault, parse};
+pub(crate) use prove::filled;
 pub use prove::{Proof, holds, prove};
 
 /// What an intent file states, in its order.

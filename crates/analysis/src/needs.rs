@@ -4,7 +4,14 @@
 //! environment is read; an instance whose role speaks to Session Manager runs
 //! its agent. Each need is a call of a role on a resource, over a path to a
 //! service. (ECS "Migrating to Linux platform version 1.4.0"; ECR "interface
-//! VPC endpoints"; Systems Manager "Reference: ec2messages, ssmmessages")
+//! VPC endpoints"; Systems Manager "Reference: ec2messages, ssmmessages") What
+//! its own program calls beyond that is [`declared`]; what it may make use of
+//! without failing for want of it is [`known`].
+
+pub(crate) mod declared;
+pub(crate) mod known;
+
+use std::borrow::Cow;
 
 use cfn::Provenance;
 use model::{Container, Eni, EniKind, LogicalId, Model, TaskDefinition};
@@ -18,12 +25,14 @@ pub(crate) struct Need<'a> {
     pub(crate) workload: LogicalId,
     /// Whose permission it takes; nobody's for calls that are signed already.
     pub(crate) role: Option<LogicalId>,
-    pub(crate) action: &'static str,
+    pub(crate) action: Cow<'static, str>,
     /// A logical id, an ARN or `*`.
     pub(crate) resource: String,
     /// The endpoint service the call goes to: `ecr.api`, `s3`.
-    pub(crate) service: &'static str,
+    pub(crate) service: Cow<'static, str>,
     pub(crate) why: String,
+    /// Whether it is stated, not concluded.
+    pub(crate) is_declared: bool,
     pub(crate) provenance: &'a Provenance,
 }
 
@@ -35,8 +44,16 @@ pub(crate) fn of(model: &Model) -> Vec<Need<'_>> {
         let definition = service.task_definition.as_ref();
         if let Some(definition) = definition.and_then(|id| model.task_definitions.get(id)) {
             run.push(&definition.id);
-            for container in &definition.containers {
-                of_container(model, &service.id, definition, container, &mut needs);
+            of_definition(model, &service.id, definition, &mut needs);
+            if executes_commands(model, &service.id) {
+                let mut maker = Maker {
+                    model,
+                    workload: &service.id,
+                    place: &service.provenance,
+                    needs: &mut needs,
+                };
+                let why = "commands are executed in its tasks";
+                maker.channels(definition.task_role.as_ref(), why);
             }
         }
     }
@@ -45,14 +62,38 @@ pub(crate) fn of(model: &Model) -> Vec<Need<'_>> {
         .values()
         .filter(|one| !run.contains(&&one.id))
     {
-        for container in &definition.containers {
-            of_container(model, &definition.id, definition, container, &mut needs);
-        }
+        of_definition(model, &definition.id, definition, &mut needs);
     }
     for group in model.auto_scaling_groups.values() {
         of_instances(model, group, &mut needs);
     }
     needs
+}
+
+/// ECS Exec: the agent in each task speaks to Session Manager.
+/// (ECS Developer Guide, "Monitor Amazon ECS containers with ECS Exec")
+fn executes_commands(model: &Model, service: &LogicalId) -> bool {
+    let resource = model.stack.resources.get(service.as_str());
+    let switch = resource.and_then(|resource| resource.properties.get("EnableExecuteCommand"));
+    switch.and_then(cfn::Value::as_bool).unwrap_or_default()
+}
+
+fn of_definition<'a>(
+    model: &'a Model,
+    workload: &LogicalId,
+    definition: &'a TaskDefinition,
+    needs: &mut Vec<Need<'a>>,
+) {
+    for container in &definition.containers {
+        of_container(model, workload, definition, container, needs);
+    }
+    let mut maker = Maker {
+        model,
+        workload,
+        place: &definition.provenance,
+        needs,
+    };
+    maker.declared(definition.task_role.as_ref(), &definition.id);
 }
 
 fn of_container<'a>(
@@ -121,6 +162,7 @@ fn of_instances<'a>(
             }
         }
     }
+    maker.declared(role.as_ref(), &template.id);
     let speaks = |role: &LogicalId| {
         let role = model.roles.get(role);
         role.is_some_and(|role| {
@@ -151,18 +193,19 @@ impl<'a> Maker<'a, '_> {
     fn add(
         &mut self,
         role: Option<&LogicalId>,
-        action: &'static str,
+        action: impl Into<Cow<'static, str>>,
         resource: &str,
-        service: &'static str,
+        service: impl Into<Cow<'static, str>>,
         why: &str,
     ) {
         self.needs.push(Need {
             workload: self.workload.clone(),
             role: role.cloned(),
-            action,
+            action: action.into(),
             resource: resource.to_owned(),
-            service,
+            service: service.into(),
             why: why.to_owned(),
+            is_declared: false,
             provenance: self.place,
         });
     }
@@ -233,6 +276,11 @@ impl<'a> Maker<'a, '_> {
         let instance = format!("arn:{partition}:ec2:{region}:{account}:instance/i-0");
         let why = "it is managed by Systems Manager";
         self.add(role, "ssm:UpdateInstanceInformation", &instance, "ssm", why);
+        self.channels(role, why);
+    }
+
+    /// The two kinds of channel that sessions run over.
+    fn channels(&mut self, role: Option<&LogicalId>, why: &str) {
         for action in [
             "ssmmessages:CreateControlChannel",
             "ssmmessages:CreateDataChannel",
@@ -240,6 +288,28 @@ impl<'a> Maker<'a, '_> {
             "ssmmessages:OpenDataChannel",
         ] {
             self.add(role, action, "*", "ssmmessages", why);
+        }
+    }
+
+    /// What is declared beside a task definition or launch template.
+    fn declared(&mut self, role: Option<&LogicalId>, holder: &LogicalId) {
+        for call in declared::of(self.model, holder) {
+            self.place = call.provenance;
+            for action in &call.actions {
+                let service = declared::endpoint_service(action);
+                for resource in &call.resources {
+                    self.add(
+                        role,
+                        action.clone(),
+                        resource,
+                        service.clone(),
+                        &call.reason,
+                    );
+                    if let Some(need) = self.needs.last_mut() {
+                        need.is_declared = true;
+                    }
+                }
+            }
         }
     }
 }

@@ -3,8 +3,10 @@
 //!
 //! A block ` ```yaml base ` is the resources later blocks build on; ` ```yaml `
 //! adds resources to the base, and ` ```yaml without=A,B ` first takes some of
-//! it away. A block ` ```assert ` holds one statement a line about the
-//! template above it:
+//! it away. A block that has a line `Resources:` may say more before it:
+//! parameters and conditions. A block ` ```toml ` is the intent file beside the
+//! template above it. A block ` ```assert ` holds one statement a line about
+//! that template:
 //!
 //! ```text
 //! reach FROM -> TO[:PORT] accept [TRAFFIC]
@@ -12,15 +14,19 @@
 //! reach FROM -> TO[:PORT] drop CODE[, CODE]
 //! can PRINCIPAL ACTION RESOURCE [KEY=VALUE ...] allow|deny
 //! check RULE: RESOURCE, ...|nothing
+//! says RULE: part of a finding's message
 //! who-can ACTION RESOURCE: NAME[ on condition][ by NAME], ...
 //! ```
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use analysis::access::{Access, Degree};
+use analysis::check::{Report, check_whole};
+use analysis::intent::Intent;
 use analysis::reach::{Network, Outcome, ask, place, target};
 use model::Model;
 
@@ -42,11 +48,29 @@ fn every_statement_of_the_specs_holds() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
+/// A template of a spec with what was asked of it so far.
+struct Case {
+    template: cfn::Template,
+    model: Model,
+    intent: Option<Intent>,
+    report: OnceCell<Report>,
+}
+
+impl Case {
+    /// The whole check, under every value the template's switches may have.
+    fn report(&self) -> &Report {
+        self.report.get_or_init(|| {
+            let variants = analysis::variants(&self.template, &environment());
+            check_whole(&self.model, &variants.variants, self.intent.as_ref())
+        })
+    }
+}
+
 /// Runs one file; what does not hold goes to `wrong`.
 fn run(name: &str, text: &str, wrong: &mut String) -> usize {
-    let (mut base, mut model, mut statements) = (String::new(), None, 0);
+    let (mut base, mut case, mut statements) = (String::new(), None, 0);
     let mut lines = text.lines().enumerate();
-    while let Some((_, line)) = lines.next() {
+    while let Some((start, line)) = lines.next() {
         let Some(info) = line.strip_prefix("```").filter(|info| !info.is_empty()) else {
             continue;
         };
@@ -59,17 +83,26 @@ fn run(name: &str, text: &str, wrong: &mut String) -> usize {
         };
         if info == "yaml base" {
             base = body();
-            model = Some(lower(&base));
+            case = Some(lower("", &base));
         } else if let Some(rest) = info.strip_prefix("yaml") {
             let gone = rest.trim().strip_prefix("without=").unwrap_or_default();
-            model = Some(lower(&(without(&base, gone) + &body())));
+            let body = body();
+            let (head, more) = match body.split_once("Resources:\n") {
+                Some((head, more)) => (head, more),
+                None => ("", body.as_str()),
+            };
+            case = Some(lower(head, &(without(&base, gone) + more)));
+        } else if info == "toml" {
+            let case = case.as_mut().expect("a template before its intents");
+            let intent = analysis::intent::parse(&body());
+            case.report = OnceCell::new();
+            case.intent = Some(intent.unwrap_or_else(|fault| panic!("{name}:{start}: {fault}")));
         } else if info == "assert" {
             for (number, statement) in block {
-                let model = model
-                    .as_ref()
-                    .expect("a template before the first statement");
+                let case = case.as_ref();
+                let case = case.expect("a template before the first statement");
                 statements += 1;
-                if let Err(fault) = holds(model, statement) {
+                if let Err(fault) = holds(case, statement) {
                     let _ = writeln!(wrong, "{name}:{}: {statement}\n    {fault}", number + 1);
                 }
             }
@@ -98,48 +131,67 @@ fn without(base: &str, gone: &str) -> String {
     kept
 }
 
-fn lower(resources: &str) -> Model {
-    let text = if resources.contains("Resources:") {
-        resources.to_owned()
-    } else {
-        format!("Resources:\n{resources}")
-    };
+fn environment() -> cfn::Environment {
+    cfn::Environment {
+        account_id: "111122223333".to_owned(),
+        region: "ap-northeast-2".to_owned(),
+        stack_name: "spec".to_owned(),
+        parameters: Default::default(),
+    }
+}
+
+fn lower(head: &str, resources: &str) -> Case {
+    let text = format!("{head}Resources:\n{resources}");
     let (template, faults) = cfn::parse("spec.yaml", &text);
     assert!(
         faults.iter().all(|fault| !fault.is_error()),
         "{faults:#?}\n{text}"
     );
-    let environment = cfn::Environment {
-        account_id: "111122223333".to_owned(),
-        region: "ap-northeast-2".to_owned(),
-        stack_name: "spec".to_owned(),
-        parameters: Default::default(),
-    };
-    let (stack, faults) = cfn::evaluate(&template, &environment);
+    let (stack, faults) = cfn::evaluate(&template, &environment());
     assert!(
         faults.iter().all(|fault| !fault.is_error()),
         "{faults:#?}\n{text}"
     );
-    model::lower(&Arc::new(stack))
+    Case {
+        template,
+        model: model::lower(&Arc::new(stack)),
+        intent: None,
+        report: OnceCell::new(),
+    }
 }
 
-fn holds(model: &Model, statement: &str) -> Result<(), String> {
+fn holds(case: &Case, statement: &str) -> Result<(), String> {
     let (verb, rest) = statement.split_once(' ').ok_or("no verb")?;
     match verb {
-        "reach" => reach(model, rest),
-        "can" => can(model, rest),
-        "check" => check(model, rest),
-        "who-can" => who_can(model, rest),
+        "reach" => reach(&case.model, rest),
+        "can" => can(&case.model, rest),
+        "check" => check(case.report(), rest),
+        "says" => says(case.report(), rest),
+        "who-can" => who_can(&case.model, rest),
         _ => Err(format!("unknown verb `{verb}`")),
     }
 }
 
+/// A finding of a rule has these words.
+fn says(report: &Report, statement: &str) -> Result<(), String> {
+    let (rule, words) = statement.split_once(": ").ok_or("no words")?;
+    let found = report
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == rule);
+    let messages: Vec<_> = found.map(|finding| finding.message.as_str()).collect();
+    messages
+        .iter()
+        .any(|message| message.contains(words))
+        .then_some(())
+        .ok_or(format!("it says {messages:#?}"))
+}
+
 /// The resources a rule has findings at; a resource suppressed is none.
-fn check(model: &Model, statement: &str) -> Result<(), String> {
+fn check(report: &Report, statement: &str) -> Result<(), String> {
     let (rule, expected) = statement.split_once(": ").ok_or("no expectation")?;
     let known = rule == "suppression" || analysis::check::rule(rule).is_some();
     known.then_some(()).ok_or(format!("no rule `{rule}`"))?;
-    let report = analysis::check::check(model);
     let found = report
         .findings
         .iter()

@@ -126,7 +126,7 @@ pub(crate) fn tags(model: &Model, id: &str) -> BTreeMap<String, String> {
 
 /// The calls that are made on the caller's behalf, and count against its own
 /// permissions. (KMS Developer Guide, "How AWS services use AWS KMS")
-pub(super) fn implied<'a>(model: &Model, call: &Call<'a>) -> Vec<(Call<'a>, String)> {
+pub(crate) fn implied<'a>(model: &Model, call: &Call<'a>) -> Vec<(Call<'a>, String)> {
     let Some(id) = &call.resource.id else {
         return Vec::new();
     };

@@ -33,6 +33,7 @@ rules! {
     origin_certificate "origin-certificate" Error;
     origin_protocol "origin-protocol" Error;
     permission_missing "permission-missing" Error;
+    permission_excess "permission-excess" Warning;
     key_grant "key-grant" Error;
     wildcard_permission "wildcard-permission" Warning;
     privilege_escalation "privilege-escalation" Error;

@@ -166,7 +166,7 @@ fn context(model: &Model, call: &Call) -> Context {
 
 /// Text with `${AWS::Region}`, `${Bucket}` and `${Key.Arn}` replaced as
 /// `Fn::Sub` would; what is unknown stays as it is.
-fn filled(model: &Model, text: &str) -> String {
+pub(crate) fn filled(model: &Model, text: &str) -> String {
     let mut result = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {

@@ -32,7 +32,7 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     for need in &facts.needs {
         let Some(endpoint) = endpoint_of(facts, need) else { continue };
         let Some(document) = facts.access().store.endpoint(&endpoint.id) else { continue };
-        let Ok(call) = facts.access().call(need.action, &need.resource, &Context::new()) else {
+        let Ok(call) = facts.access().call(&need.action, &need.resource, &Context::new()) else {
             continue;
         };
         // Calls that are signed already carry no principal of ours.
@@ -43,7 +43,7 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
             .with("aws:SecureTransport", "true");
         let request = iam::Request {
             principal: &principal,
-            action: need.action,
+            action: &need.action,
             resource: &call.resource.arn,
             resource_account: None,
             context: &context,
@@ -60,7 +60,7 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
             _ => false,
         };
         if stops {
-            let (id, action) = (&endpoint.id, need.action);
+            let (id, action) = (&endpoint.id, &need.action);
             let message =
                 format!("the policy of {id} stops {action} on {} of {}", need.resource, need.workload);
             findings.push(

@@ -28,7 +28,7 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
         if need.action == "s3:GetObject" {
             continue; // signed by ECR
         }
-        let (action, resource) = (need.action, &need.resource);
+        let (action, resource) = (need.action.as_ref(), &need.resource);
         let Some(role) = &need.role else {
             let message =
                 format!("{} has no role that may {action} on {resource}", need.workload);

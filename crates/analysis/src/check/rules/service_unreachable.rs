@@ -41,10 +41,10 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
             let class = index.map_or(&eni.id, |index| {
                 &facts.classes.classes[index].representative().id
             });
-            if !asked.insert((class, need.service)) {
+            if !asked.insert((class, need.service.as_ref())) {
                 continue;
             }
-            if let Err((fault, place)) = path(facts, eni, need.service) {
+            if let Err((fault, place)) = path(facts, eni, &need.service) {
                 let message = format!(
                     "{} in {} cannot reach {}: {fault}",
                     need.workload, eni.subnet, need.service

@@ -19,8 +19,13 @@
 
 use super::super::{Facts, Finding};
 
-/// Nothing by itself: this needs the intent file and the template's variants,
-/// and is found by `check_whole`.
-pub(super) fn run(_: &Facts<'_>) -> Vec<Finding> {
-    Vec::new()
+/// Asked once for all alternatives: what any of them needs is needed.
+pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
+    let Some(intent) = facts.intent.filter(|_| !facts.alternatives.is_empty()) else {
+        return Vec::new();
+    };
+    let found = crate::unneeded::unneeded(facts.alternatives, intent).into_iter();
+    found
+        .map(|one| Finding::at(&one.provenance, format!("nothing depends on {}", one.what)))
+        .collect()
 }

@@ -33,7 +33,16 @@ const SENSITIVE: &[(&str, &str)] = &[
 ];
 
 /// Condition keys that say which resource, after all.
-const NARROWING: &[&str] = &["aws:resourcetag/", "kms:encryptioncontext:", "kms:resourcealiases"];
+const NARROWING: &[&str] = &[
+    "aws:resourcetag/",
+    "ec2:resourcetag/",
+    "ecs:cluster",
+    "kms:encryptioncontext:",
+    "kms:resourcealiases",
+    "s3:existingobjecttag/",
+    "secretsmanager:resourcetag/",
+    "ssm:resourcetag/",
+];
 
 pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -58,14 +67,23 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 fn allows(statement: &Statement, action: &str, resource: &str) -> bool {
-    let is_narrowed = statement.conditions.iter().any(|condition| {
-        let key = condition.key.to_ascii_lowercase();
-        NARROWING.iter().any(|narrowing| key.starts_with(narrowing))
-    });
     let acts = statement.action.patterns.iter().any(|pattern| pattern.matches(action))
         != statement.action.negated;
     let covers = statement.resource.as_ref().is_some_and(|clause| {
         clause.patterns.iter().any(|pattern| pattern.matches_arn(resource)) != clause.negated
     });
-    statement.effect == Effect::Allow && acts && covers && !is_narrowed
+    statement.effect == Effect::Allow && acts && covers && !is_narrowed(statement)
+}
+
+/// Whether an action on every resource is this rule's to report.
+pub(super) fn is_sensitive(action: &str) -> bool {
+    SENSITIVE.iter().any(|(name, _)| name.eq_ignore_ascii_case(action))
+}
+
+/// Whether a condition says which resources, where the statement does not.
+pub(super) fn is_narrowed(statement: &Statement) -> bool {
+    statement.conditions.iter().any(|condition| {
+        let key = condition.key.to_ascii_lowercase();
+        NARROWING.iter().any(|narrowing| key.starts_with(narrowing))
+    })
 }
