@@ -34,6 +34,8 @@ struct Checker<'t> {
     has_extensions: bool,
     /// Other macros may bring names and functions we cannot know.
     has_macros: bool,
+    /// Logical ids of the resources that are modules, in order.
+    modules: Vec<&'t str>,
     faults: Vec<Diagnostic>,
     /// Condition that refers to condition, for cycles.
     conditions: Graph<'t>,
@@ -48,6 +50,7 @@ pub(crate) fn check(template: &Template) -> Vec<Diagnostic> {
         area: Area::Data,
         has_extensions: template.has_language_extensions(),
         has_macros: false,
+        modules: modules(template),
         faults: Vec::new(),
         conditions: Graph::new(),
         condition: None,
@@ -78,15 +81,21 @@ pub(crate) fn check(template: &Template) -> Vec<Diagnostic> {
     checker.faults
 }
 
+fn modules(template: &Template) -> Vec<&str> {
+    let is_module = |declaration: &Declaration| {
+        let kind = declaration.get("Type").and_then(Node::as_text);
+        kind.is_some_and(|kind| kind.ends_with("::MODULE"))
+    };
+    let resources = template.resources.iter();
+    let modules = resources.filter(|(_, declaration)| is_module(declaration));
+    let mut modules: Vec<&str> = modules.map(|(id, _)| id.as_str()).collect();
+    modules.sort_unstable();
+    modules
+}
+
 impl<'t> Checker<'t> {
     fn transforms(&mut self) {
-        for transform in &self.template.transforms {
-            let name = transform
-                .as_text()
-                .or_else(|| transform.get("Name")?.as_text());
-            if name == Some("AWS::LanguageExtensions") {
-                continue;
-            }
+        for (transform, name) in self.template.macros() {
             self.has_macros = true;
             let name = name.unwrap_or("…");
             let message = format!("transform `{name}` is not analysed");

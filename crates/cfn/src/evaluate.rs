@@ -4,6 +4,8 @@
 //! condition holds. Every node is evaluated once and every answer is total:
 //! what cannot be computed is a symbol.
 
+use std::collections::BTreeMap;
+
 use crate::check;
 use crate::condition;
 use crate::diagnostic::Diagnostic;
@@ -206,11 +208,21 @@ fn dependencies(scope: &mut Scope<'_>, name: &str, declaration: &Declaration) ->
         }
     }
     let template = scope.template;
+    if is_expanded_by_sam(declaration) {
+        // what it needs is spread over the resources the transform makes of it
+        scope.dependencies.insert(name.to_owned(), BTreeMap::new());
+        return found.into_keys().filter(|id| id != name).collect();
+    }
     found
         .retain(|id, _| template.resources.contains_key(id) && !scope.absent.contains(id.as_str()));
     let others = found.keys().filter(|id| *id != name).cloned().collect();
     scope.dependencies.insert(name.to_owned(), found);
     others
+}
+
+fn is_expanded_by_sam(declaration: &Declaration) -> bool {
+    let kind = declaration.get("Type").and_then(Node::as_text);
+    kind.is_some_and(|kind| kind.starts_with("AWS::Serverless::"))
 }
 
 /// Resources that need each other can never be created.

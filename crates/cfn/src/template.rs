@@ -65,6 +65,16 @@ impl Template {
             .iter()
             .any(|transform| transform.as_text() == Some("AWS::LanguageExtensions"))
     }
+
+    /// The transforms that are not expanded here: each with its name, as far as
+    /// it says one.
+    pub(crate) fn macros(&self) -> impl Iterator<Item = (&Node, Option<&str>)> {
+        let named = self.transforms.iter().map(|transform| {
+            let name = transform.as_text();
+            (transform, name.or_else(|| transform.get("Name")?.as_text()))
+        });
+        named.filter(|(_, name)| *name != Some("AWS::LanguageExtensions"))
+    }
 }
 
 /// The sections of a template, and two that macros add.
@@ -155,18 +165,11 @@ fn read_sections(sections: Map, template: &mut Template, diagnostics: &mut Vec<D
                     _ => vec![value],
                 });
             }
-            "Parameters" => {
-                template.parameters = declarations(&name, value, diagnostics);
-                check_attributes(&PARAMETER, &template.parameters, diagnostics);
-            }
-            "Outputs" => {
-                template.outputs = declarations(&name, value, diagnostics);
-                check_attributes(&OUTPUT, &template.outputs, diagnostics);
-            }
+            "Parameters" => template.parameters = declarations(&name, value, diagnostics),
+            "Outputs" => template.outputs = declarations(&name, value, diagnostics),
             "Resources" => {
                 has_resources = true;
                 template.resources = declarations(&name, value, diagnostics);
-                check_attributes(&RESOURCE, &template.resources, diagnostics);
             }
             "Rules" => template.rules = section_map(&name, value, diagnostics),
             "Mappings" => template.mappings = section_map(&name, value, diagnostics),
@@ -186,6 +189,11 @@ fn read_sections(sections: Map, template: &mut Template, diagnostics: &mut Vec<D
             ),
         }
     }
+    // `Transform` may stand below the sections it changes
+    let has_macros = template.macros().next().is_some();
+    check_attributes(&PARAMETER, &template.parameters, false, diagnostics);
+    check_attributes(&OUTPUT, &template.outputs, false, diagnostics);
+    check_attributes(&RESOURCE, &template.resources, has_macros, diagnostics);
     if !has_resources {
         diagnostics.push(
             Diagnostic::error(

@@ -206,6 +206,10 @@ impl<'t> Checker<'t> {
     }
 
     fn substitution(&mut self, argument: &'t Node) {
+        if is_transform(argument) {
+            self.node(argument);
+            return;
+        }
         let Some((text, variables)) = sub::parts(argument) else {
             let message = "`Fn::Sub` takes a text, or a list of a text and a map";
             self.faults.push(Diagnostic::error(
@@ -232,6 +236,9 @@ impl<'t> Checker<'t> {
         }
         if text.as_text().is_some() {
             self.substitution_text(text, variables);
+        } else if is_transform(text) {
+            // a macro writes the text before the function sees it
+            self.node(text);
         } else {
             let found = text.describe();
             let message = format!("the text of `Fn::Sub` must be plain text, not {found}");
@@ -239,4 +246,8 @@ impl<'t> Checker<'t> {
                 .push(Diagnostic::error("function-argument", text.span, message));
         }
     }
+}
+
+fn is_transform(node: &Node) -> bool {
+    matches!(&node.kind, NodeKind::Call(call) if call.function == Function::Transform)
 }

@@ -12,6 +12,8 @@ use crate::value::Span;
 
 /// Faults of one `Fn::Sub` text beyond these are not listed.
 const MAX_FAULTS_PER_TEXT: usize = 20;
+/// So many modules of like names are asked whether a name is of one of them.
+const MAX_MODULES: usize = 50;
 
 impl<'t> Checker<'t> {
     pub(super) fn reference(&mut self, argument: &'t Node) {
@@ -36,7 +38,8 @@ impl<'t> Checker<'t> {
         let is_resource = template.resources.contains_key(name);
         let is_known = template.parameters.contains_key(name) || PSEUDO_PARAMETERS.contains(&name);
         let knows_resources = matches!(self.area, Area::Resources | Area::Outputs);
-        if is_known || (is_resource && knows_resources) || self.has_macros {
+        let is_fine = is_known || (is_resource && knows_resources) || self.has_macros;
+        if is_fine || (knows_resources && self.is_of_module(name)) {
             return;
         }
         if is_resource {
@@ -50,6 +53,16 @@ impl<'t> Checker<'t> {
         let hint = self.near_name(name);
         self.faults
             .push(Diagnostic::error("unknown-reference", span, message).with_hint_if(hint));
+    }
+
+    /// A resource inside a module is called by the module's logical id and its
+    /// own, in one word or with a dot between.
+    /// (CloudFormation, "Referencing resources in a module")
+    fn is_of_module(&self, name: &str) -> bool {
+        // the longest module that could be meant stands last among those before
+        let until = self.modules.partition_point(|id| *id < name);
+        let before = self.modules[..until].iter().rev().take(MAX_MODULES);
+        before.into_iter().any(|id| name.starts_with(id))
     }
 
     fn near_name(&self, name: &str) -> Option<String> {
@@ -94,7 +107,7 @@ impl<'t> Checker<'t> {
 
     fn resource_name(&mut self, id: &str, span: Span) {
         let template = self.template;
-        if template.resources.contains_key(id) || self.has_macros {
+        if template.resources.contains_key(id) || self.has_macros || self.is_of_module(id) {
             return;
         }
         let (what, hint) = if template.parameters.contains_key(id) {

@@ -30,7 +30,12 @@ pub(super) fn evaluate(scope: &mut Scope<'_>, argument: &Node, span: Span) -> Op
         (Err(_), Some(default)) => evaluate_node(scope, default),
         (Err(fault), None) => {
             let place = keys[fault.argument].provenance.span;
-            let hint = is_worth_advice.then(|| fault.nearest()).flatten();
+            let region = fault.word == scope.environment.region;
+            let hint = match (region, is_worth_advice) {
+                (true, _) => fault.regions(),
+                (false, true) => fault.nearest(),
+                (false, false) => None,
+            };
             let diagnostic = Diagnostic::error("unknown-mapping", place, fault.message);
             scope.report(diagnostic.with_hint_if(hint));
             let keys: Vec<&Value> = keys.iter().collect();
@@ -41,6 +46,8 @@ pub(super) fn evaluate(scope: &mut Scope<'_>, argument: &Node, span: Span) -> Op
 
 /// Beyond so many faults no more advice is looked for.
 const MAX_SUGGESTIONS: usize = 200;
+/// So many keys are named where another region would do.
+const MAX_REGIONS: usize = 8;
 
 struct NotFound<'t> {
     /// Which of the three arguments leads nowhere.
@@ -52,6 +59,17 @@ struct NotFound<'t> {
 }
 
 impl NotFound<'_> {
+    /// A mapping by region lacks the one the template is evaluated for.
+    fn regions(&self) -> Option<String> {
+        let mut known: Vec<&str> = self.known?.keys().map(String::as_str).collect();
+        known.sort_unstable();
+        known.truncate(MAX_REGIONS);
+        let known = known.join(", ");
+        Some(format!(
+            "evaluate it for a region the mapping has, with `--region`: {known}"
+        ))
+    }
+
     fn nearest(&self) -> Option<String> {
         did_you_mean(&self.word, self.known?.keys().map(String::as_str))
     }

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::Declaration;
 use crate::diagnostic::Diagnostic;
-use crate::node::NodeKind;
+use crate::node::{Node, NodeKind};
 use crate::suggest::did_you_mean;
 
 /// What a declaration of a kind may and must say.
@@ -54,15 +54,21 @@ pub(super) const RESOURCE: Attributes = Attributes {
     ],
 };
 
-/// Names what is missing and what is unknown.
+/// What a custom resource may say beside that.
+/// (CloudFormation, "AWS::CloudFormation::CustomResource")
+const CUSTOM_RESOURCE: &str = "Version";
+
+/// Names what is missing and what is unknown. A macro may take attributes of its
+/// own away before CloudFormation sees them (SAM's `Connectors`).
 pub(super) fn check_attributes(
     attributes: &Attributes,
     declarations: &IndexMap<String, Declaration>,
+    has_macros: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     for (name, declaration) in declarations {
         if !name.starts_with("Fn::ForEach::") {
-            check_declaration(attributes, name, declaration, diagnostics);
+            check_declaration(attributes, name, declaration, has_macros, diagnostics);
         }
     }
 }
@@ -71,6 +77,7 @@ fn check_declaration(
     attributes: &Attributes,
     name: &str,
     declaration: &Declaration,
+    has_macros: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let Attributes {
@@ -94,7 +101,8 @@ fn check_declaration(
         diagnostics.push(fault.with_hint_if(hint));
     }
     for (key, entry) in map {
-        if known.contains(&key.as_str()) || key.starts_with("Fn::") {
+        let is_custom = key == CUSTOM_RESOURCE && is_custom_resource(declaration);
+        if known.contains(&key.as_str()) || key.starts_with("Fn::") || is_custom || has_macros {
             continue;
         }
         let message = format!("unknown attribute `{key}` of {kind} `{name}`");
@@ -120,6 +128,13 @@ fn check_declaration(
         let message = format!("`Properties` of `{name}` must be a map, not {found}");
         diagnostics.push(Diagnostic::error("wrong-type", properties.span, message));
     }
+}
+
+fn is_custom_resource(declaration: &Declaration) -> bool {
+    let kind = declaration.get("Type").and_then(Node::as_text);
+    kind.is_some_and(|kind| {
+        kind.starts_with("Custom::") || kind == "AWS::CloudFormation::CustomResource"
+    })
 }
 
 fn expect_text(
