@@ -11,6 +11,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod access;
+mod called;
 pub mod check;
 pub mod cost;
 pub mod diagram;

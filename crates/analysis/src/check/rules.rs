@@ -43,5 +43,6 @@ rules! {
     single_zone "single-zone" Warning;
     nat_zone "nat-zone" Note;
     database_protection "database-protection" Warning;
+    security_group_excess "security-group-excess" Warning;
     unneeded "unneeded" Warning;
 }

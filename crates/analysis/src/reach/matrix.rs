@@ -166,7 +166,7 @@ pub(crate) fn gateway_addresses(network: &Network<'_>, endpoint: &LogicalId) -> 
 }
 
 /// The end a place is, when it is not made of interfaces.
-pub(super) fn outside_end<'a>(network: &Network<'a>, place: &Place<'a>) -> Option<End<'a>> {
+pub(crate) fn outside_end<'a>(network: &Network<'a>, place: &Place<'a>) -> Option<End<'a>> {
     match place {
         Place::World { name, addresses } => Some(End::World {
             name: name.clone(),
