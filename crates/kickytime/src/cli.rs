@@ -1,6 +1,8 @@
 //! The command line as people type it, and the help that teaches it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -56,6 +58,18 @@ The credentials belong to the region's own IAM user; they open nothing else.
   eval \"$(kickytime env)\"
   aws sts get-caller-identity")]
     Env(Env),
+    /// Run a program on the running region's internet, where AWS's names lead to it.
+    #[command(after_help = "\
+The program finds AWS under its own names, with certificates that verify, and
+needs no endpoint set: for tools that insist on `amazonaws.com`. Files and
+terminal stay yours; the network is the region's.
+
+Examples:
+  kickytime exec aws sts get-caller-identity
+  kickytime exec --publish 55432 -- aws ssm start-session --target i-... ...
+
+Exit status: the program's.")]
+    Exec(Exec),
     /// Report what is wrong with a template, across its resources.
     #[command(after_help = "\
 A finding that is meant to be is explained beside its resource:
@@ -169,6 +183,37 @@ pub(crate) struct Env {
     /// The output's form: shell commands, or JSON.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Exec {
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// A port the program listens at, to be reached on 127.0.0.1 of this machine too; may be repeated.
+    #[arg(long, value_name = "[PORT:]PORT")]
+    pub(crate) publish: Vec<Publish>,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// A port of this machine and the one it leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Publish {
+    pub(crate) host: u16,
+    pub(crate) inside: u16,
+}
+
+impl FromStr for Publish {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, inside) = text.split_once(':').unwrap_or((text, text));
+        Ok(Self {
+            host: host.parse()?,
+            inside: inside.parse()?,
+        })
+    }
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,7 @@ pub(crate) mod cost;
 pub(crate) mod diagram;
 pub(crate) mod down;
 pub(crate) mod env;
+pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod reach;
 pub(crate) mod status;

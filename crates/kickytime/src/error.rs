@@ -1,11 +1,13 @@
 //! Why a command could not answer.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use region::apply::ApplyError;
 use region::control::ControlError;
 use region::host::launch::LaunchError;
+use region::host::visit::VisitError;
 use region::state::StateError;
 use thiserror::Error;
 
@@ -38,6 +40,19 @@ pub(crate) enum CommandError {
     Apply(#[from] ApplyError),
     #[error(transparent)]
     Control(#[from] ControlError),
+    #[error("the region's answer is not understood")]
+    Answer(#[source] serde_json::Error),
+    #[error(transparent)]
+    Visit(#[from] VisitError),
+    #[error("cannot listen on 127.0.0.1:{port}")]
+    Listen { port: u16, source: std::io::Error },
+    #[error("cannot run `{}`", .program.to_string_lossy())]
+    Start {
+        program: OsString,
+        source: std::io::Error,
+    },
+    #[error("cannot start a runtime")]
+    Runtime(#[source] std::io::Error),
     #[error("the region is still running after {0:?}")]
     StillRunning(Duration),
     #[error("the template has errors, so nothing about it can be answered")]

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Up(arguments) => commands::up::run(&arguments, &terminal),
         Command::Down(arguments) => commands::down::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
+        Command::Exec(arguments) => commands::exec::run(&arguments),
         Command::Env(arguments) => commands::env::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments, &terminal),
         Command::Cost(arguments) => commands::cost::run(&arguments),

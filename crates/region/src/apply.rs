@@ -17,6 +17,7 @@ mod region;
 pub mod router;
 pub mod secrets;
 pub mod status;
+mod visit;
 pub mod workload;
 
 use std::path::PathBuf;

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -33,6 +36,8 @@ pub enum Request {
     Status,
     /// The variables of the AWS API door.
     Environment,
+    /// What a program needs to run on the region's internet: see `host::visit`.
+    Visit,
     /// Stop in good order.
     Stop,
 }
@@ -105,23 +110,32 @@ fn converse(stream: &UnixStream, region: &dyn Controlled) -> io::Result<()> {
     writeln!(stream, "{answer}")
 }
 
+/// The process id, as the caller sees it, of the program that runs the region.
+///
+/// # Errors
+///
+/// As [`ask`].
+pub fn process(directory: &Path) -> Result<Pid, ControlError> {
+    let stream = connect(directory)?;
+    let peer = getsockopt(&stream, PeerCredentials);
+    let peer = peer.map_err(|errno| ControlError::Io {
+        path: directory.join(SOCKET),
+        source: errno.into(),
+    })?;
+    Ok(Pid::from_raw(peer.pid()))
+}
+
 /// Asks the region whose state directory this is.
 ///
 /// # Errors
 ///
 /// [`ControlError::NotRunning`] when nobody answers there.
 pub fn ask(directory: &Path, request: Request) -> Result<Json, ControlError> {
-    let path = directory.join(SOCKET);
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            ControlError::NotRunning(directory.to_owned())
-        }
-        _ => ControlError::Io {
-            path: path.clone(),
-            source,
-        },
+    let failed = |source| ControlError::Io {
+        path: directory.join(SOCKET),
+        source,
     };
-    let mut stream = short(directory, UnixStream::connect).map_err(failed)?;
+    let mut stream = connect(directory)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     let question = serde_json::to_string(&request).expect("a request is plain JSON");
     writeln!(stream, "{question}").map_err(failed)?;
@@ -135,6 +149,18 @@ pub fn ask(directory: &Path, request: Request) -> Result<Json, ControlError> {
         Some(error) => Err(ControlError::Answer(error.to_owned())),
         None => Ok(answer),
     }
+}
+
+fn connect(directory: &Path) -> Result<UnixStream, ControlError> {
+    short(directory, UnixStream::connect).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            ControlError::NotRunning(directory.to_owned())
+        }
+        _ => ControlError::Io {
+            path: directory.join(SOCKET),
+            source,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -11,3 +11,4 @@ pub mod nft;
 pub mod probe;
 pub mod process;
 pub mod thread;
+pub mod visit;

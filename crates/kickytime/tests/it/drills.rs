@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::browser::Driver;
 use crate::operator::{self, Aws};
 use crate::region::{Region, eventually, root};
-use crate::{club, process};
+use crate::{club, process, visit};
 
 #[test]
 fn a_region_serves_people_and_outlives_what_is_done_to_it() {
@@ -15,6 +15,7 @@ fn a_region_serves_people_and_outlives_what_is_done_to_it() {
     };
     let driver = Driver::start();
     operator::check(&region);
+    visit::aws_by_its_own_names(&region);
     club::a_match_from_open_to_full(&region, &driver);
     a_killed_service_is_back(&region);
     a_killed_program_leaves_nothing(&mut region);
@@ -22,6 +23,8 @@ fn a_region_serves_people_and_outlives_what_is_done_to_it() {
     region.start_again(None);
     club::the_match_is_still_there(&region, &driver);
     assert_eq!(region.stop(), Some(0), "{}", region.said());
+    region.start_again(None);
+    visit::end_with_the_region(&mut region);
 
     without_a_rule_the_database_is_out_of_reach(&mut region);
 }

@@ -13,3 +13,4 @@ mod faults;
 mod operator;
 mod process;
 mod region;
+mod visit;

@@ -90,12 +90,17 @@ impl Region {
         state.unwrap_or_default().to_owned()
     }
 
+    /// Where the region keeps its data.
+    pub(crate) fn state_directory(&self) -> PathBuf {
+        self.home.path().join("state")
+    }
+
     /// Another command on this region.
     pub(crate) fn kickytime(&self, words: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_kickytime"))
             .args(words)
             .arg("--state")
-            .arg(self.home.path().join("state"))
+            .arg(self.state_directory())
             .output()
             .expect("kickytime starts")
     }

@@ -46,6 +46,10 @@ impl Fabric {
         self.existing(&NamespaceName::Internet)
     }
 
+    pub fn visitor(&self) -> &Netns {
+        self.existing(&NamespaceName::Visitor)
+    }
+
     pub fn router(&self, vpc: &str) -> &Netns {
         self.existing(&NamespaceName::Router(VpcId(vpc.to_owned())))
     }

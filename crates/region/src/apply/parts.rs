@@ -10,7 +10,7 @@ use super::api::Api;
 use super::region::Region;
 use super::router::Router;
 use super::workload::{Placement, Runtime};
-use super::{ApplyError, EntryPoint, api, client, database, fabric, flow, image};
+use super::{ApplyError, EntryPoint, api, client, database, fabric, flow, image, visit};
 use crate::dns::Resolver;
 use crate::proxy::balancer::Targets;
 
@@ -51,6 +51,13 @@ impl Region {
 
     pub(super) fn start_apis(&mut self) -> Result<(), ApplyError> {
         let failed = || ApplyError::at("start the AWS services");
+        let (board, names) = (Arc::clone(&self.board), self.blueprint.names.clone());
+        let namespace = self.fabric().internet().clone();
+        self.fabric()
+            .run(&namespace, "names", move |stop, _| {
+                visit::resolve(names, board, stop)
+            })
+            .map_err(failed())?;
         for (address, names) in self.blueprint.public_services() {
             let api = self.api();
             let namespace = self.fabric().internet().clone();

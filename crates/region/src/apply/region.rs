@@ -16,7 +16,7 @@ use super::fabric::Fabric;
 use super::router::Router;
 use super::status::Operator;
 use super::workload::chain;
-use super::{ApplyError, EntryPoint, Options, flow, secrets, status};
+use super::{ApplyError, EntryPoint, Options, flow, secrets, status, visit};
 use crate::blueprint::Blueprint;
 use crate::control;
 use crate::host::launch::{Inside, Privilege, RunningTask};
@@ -96,6 +96,8 @@ impl Region {
             stack_name: blueprint.stack_name.clone(),
             site: blueprint.site.is_some().then(|| door(&inside, SITE_DOOR)),
             aws: door(&inside, AWS_DOOR),
+            visit: visit::place(fabric.visitor(), &directory("visit")?, &authority)
+                .map_err(ApplyError::at("prepare for visitors"))?,
             sign_ins: if blueprint.seed.user_pools.is_empty() {
                 Vec::new()
             } else {

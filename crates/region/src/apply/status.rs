@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::Board;
 use crate::blueprint::{Blueprint, Interface, Workload};
 use crate::control::{Controlled, Request};
+use crate::host::visit::VisitorPlace;
 use crate::plan::OPERATOR;
 use crate::proxy::balancer::{Health, Targets};
 
@@ -41,6 +42,7 @@ pub struct Operator {
     pub site: Option<String>,
     pub aws: String,
     pub sign_ins: Vec<ShownSignIn>,
+    pub visit: VisitorPlace,
     pub stop: CancellationToken,
 }
 
@@ -49,6 +51,10 @@ impl Controlled for Operator {
         match request {
             Request::Status => self.status(),
             Request::Environment => self.environment(),
+            Request::Visit => json!({
+                "place": self.visit,
+                "environment": self.environment(),
+            }),
             Request::Stop => {
                 self.stop.cancel();
                 json!({ "stopping": true })

@@ -110,6 +110,11 @@ impl LinkName {
         Self(format!("gwe{index}"))
     }
 
+    /// `visitor`: the internet's end of the visitor's link.
+    pub fn visitor() -> Self {
+        Self("visitor".to_owned())
+    }
+
     /// The loopback interface.
     pub fn loopback() -> Self {
         Self("lo".to_owned())
@@ -176,6 +181,9 @@ pub struct Network {
 pub struct Internet {
     /// Public addresses served there, with the name of what each stands for.
     pub addresses: BTreeMap<Ipv4Addr, String>,
+    /// The address of a machine of its own on the internet, where a person's
+    /// programs can be put to see what the internet sees.
+    pub visitor: Option<Ipv4Addr>,
 }
 
 /// One VPC: a router namespace with a link to the internet and one to each ENI.

@@ -26,6 +26,10 @@ pub const EDGE_ORIGIN_FACING: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
 pub const ORIGIN_FACING_RANGE: &str = "198.51.100.0/26";
 /// A person on the internet.
 pub const VIEWER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 200);
+/// The person's own machine on the internet.
+pub const VISITOR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 201);
+/// The resolver of that machine.
+pub const PUBLIC_RESOLVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
 /// Public and elastic addresses of the VPC's interfaces.
 const FIRST_PUBLIC: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 const PUBLIC_COUNT: u32 = 240;

@@ -29,7 +29,10 @@ pub(super) fn network(
     public: &BTreeMap<model::EniId, Ipv4Addr>,
     faults: &mut Faults,
 ) -> Network {
-    let mut internet = Internet::default();
+    let mut internet = Internet {
+        visitor: Some(addresses::VISITOR),
+        ..Internet::default()
+    };
     for (address, name) in [
         (addresses::AWS_SERVICES, "AWS services"),
         (addresses::COGNITO, "Cognito"),
@@ -37,6 +40,7 @@ pub(super) fn network(
         (addresses::EDGE, "CloudFront, viewer side"),
         (addresses::EDGE_ORIGIN_FACING, "CloudFront, origin side"),
         (addresses::VIEWER, "a viewer"),
+        (addresses::PUBLIC_RESOLVER, "a resolver"),
     ] {
         internet.addresses.insert(address, name.to_owned());
     }

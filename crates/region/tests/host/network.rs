@@ -34,6 +34,7 @@ pub(crate) fn small() -> Network {
     Network {
         internet: Internet {
             addresses: [(ip("198.51.100.10"), "edge".to_owned())].into(),
+            visitor: Some(ip("198.51.100.201")),
         },
         vpcs: vec![Vpc {
             id: "vpc".into(),

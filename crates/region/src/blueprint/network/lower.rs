@@ -34,6 +34,8 @@ const EVERYWHERE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
 pub enum NamespaceName {
     /// What stands for the public internet.
     Internet,
+    /// A machine on the internet that is the person's own.
+    Visitor,
     /// The router of a VPC.
     Router(VpcId),
     /// An elastic network interface.
@@ -46,6 +48,7 @@ impl fmt::Display for NamespaceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Internet => f.write_str("internet"),
+            Self::Visitor => f.write_str("visitor"),
             Self::Router(vpc) => write!(f, "router {vpc}"),
             Self::Eni(eni) => write!(f, "eni {eni}"),
             Self::GatewayEndpoint(endpoint) => write!(f, "gateway endpoint {endpoint}"),
@@ -214,6 +217,11 @@ pub fn lower(network: &Network) -> Lowered {
         namespaces: vec![internet(network)],
         links: Vec::new(),
     };
+    if let Some(address) = network.internet.visitor {
+        let (namespace, link) = visitor(address);
+        lowered.namespaces.push(namespace);
+        lowered.links.push(link);
+    }
     for vpc in &network.vpcs {
         let mut router = router(vpc);
         let attachments: Vec<Attachment> = vpc
@@ -263,6 +271,11 @@ fn internet(network: &Network) -> NamespaceSpec {
             via: RouteVia::Link(vpc.uplink.clone()),
         })
     });
+    let visitor = network.internet.visitor.map(|address| RouteSpec {
+        table: MAIN_TABLE,
+        destination: Ipv4Net::from(address),
+        via: RouteVia::Link(LinkName::visitor()),
+    });
     let nowhere = RouteSpec {
         table: MAIN_TABLE,
         destination: EVERYWHERE,
@@ -272,9 +285,30 @@ fn internet(network: &Network) -> NamespaceSpec {
         name: NamespaceName::Internet,
         role: NamespaceRole::Internet,
         addresses: on_loopback(network.internet.addresses.keys().copied()),
-        routes: elastic.chain([nowhere]).collect(),
+        routes: elastic.chain(visitor).chain([nowhere]).collect(),
         rules: Vec::new(),
     }
+}
+
+fn visitor(address: Ipv4Addr) -> (NamespaceSpec, LinkSpec) {
+    let namespace = NamespaceSpec {
+        name: NamespaceName::Visitor,
+        role: NamespaceRole::Host,
+        addresses: vec![(LinkName::eth0(), Ipv4Net::from(address))],
+        routes: vec![RouteSpec {
+            table: MAIN_TABLE,
+            destination: EVERYWHERE,
+            via: RouteVia::Link(LinkName::eth0()),
+        }],
+        rules: Vec::new(),
+    };
+    let link = LinkSpec {
+        upper: (NamespaceName::Internet, LinkName::visitor()),
+        lower: (NamespaceName::Visitor, LinkName::eth0()),
+        mac: MacAddress::for_name("visitor"),
+        mtu: INTERNET_MTU,
+    };
+    (namespace, link)
 }
 
 fn router(vpc: &Vpc) -> NamespaceSpec {

@@ -26,6 +26,7 @@ fn small() -> Network {
     Network {
         internet: Internet {
             addresses: [(ip("198.51.100.10"), "cloudfront".to_owned())].into(),
+            visitor: Some(ip("198.51.100.201")),
         },
         vpcs: vec![Vpc {
             id: "vpc".into(),
@@ -67,7 +68,11 @@ fn every_namespace_route_and_link() {
     namespace internet (Internet)
       address 198.51.100.10/32 dev lo
       route 203.0.113.10/32 dev vpc0 table 254
+      route 198.51.100.201/32 dev visitor table 254
       route blackhole 0.0.0.0/0 table 254
+    namespace visitor (Host)
+      address 198.51.100.201/32 dev eth0
+      route 0.0.0.0/0 dev eth0 table 254
     namespace router vpc (Router)
       address 10.0.0.1/32 dev lo
       address 10.0.0.2/32 dev lo
@@ -91,6 +96,7 @@ fn every_namespace_route_and_link() {
     namespace gateway endpoint s3 (Host)
       address 192.0.2.1/32 dev lo
       route 0.0.0.0/0 dev eth0 table 254
+    link internet visitor = visitor eth0 mtu 1500 mac 06:8b:8a:39:d7:81
     link internet vpc0 = router vpc igw mtu 1500 mac 06:19:4f:02:f2:68
     link router vpc e0 = eni nat eth0 mtu 9001 mac 06:19:25:67:0c:8c
     link router vpc e1 = eni app eth0 mtu 9001 mac 06:19:05:6a:83:8c
