@@ -11,7 +11,7 @@ const EDGES: &[(&str, &str)] = &[
     ("analysis", "cfn"), // spans of what an answer points at
     ("analysis", "iam"),
     ("analysis", "model"),
-    ("aws", "iam"), // signs requests
+    ("aws", "iam"),     // signs requests
     ("aws", "session"), // the opening text of a data channel
     ("aws", "session-io"),
     ("emulator", "iam"),

@@ -7,18 +7,18 @@ use crate::proxy::pattern::wildcard;
 
 /// The first behavior whose pattern fits, else the default one.
 pub(super) fn of<'a>(distribution: &'a Distribution, path: &str) -> &'a CacheBehavior {
-    let path = path.trim_start_matches('/').as_bytes();
-    let fits = |behavior: &&CacheBehavior| {
-        wildcard(
-            behavior.path_pattern.trim_start_matches('/').as_bytes(),
-            path,
-        )
-    };
+    // a pattern may leave out its slash; a second one in the path is an empty segment
+    let path = without_slash(path);
+    let fits = |behavior: &&CacheBehavior| wildcard(without_slash(&behavior.path_pattern), path);
     distribution
         .behaviors
         .iter()
         .find(fits)
         .unwrap_or(&distribution.default_behavior)
+}
+
+fn without_slash(path: &str) -> &[u8] {
+    path.strip_prefix('/').unwrap_or(path).as_bytes()
 }
 
 /// The path (and query) asked of the origin: the function first, then the

@@ -90,6 +90,8 @@ async fn what_the_distribution_does_not_serve_is_refused() {
     let bed = Bed::start(distribution(), origin(echo).await, None).await;
     assert_eq!(bed.request("DELETE", "/index.html", &[]).await.status, 403);
     assert_eq!(bed.request("DELETE", "/api/x", &[]).await.status, 200);
+    // an empty segment before `api` makes it another path
+    assert_eq!(bed.request("DELETE", "//api/x", &[]).await.status, 403);
     assert_eq!(
         bed.get_with("/", &[("host", "other.example")]).await.status,
         403
