@@ -78,8 +78,8 @@ impl Region {
         .map_err(ApplyError::at("open the AWS services"))?;
         secrets::resolve(&mut blueprint, &emulator)
             .map_err(ApplyError::at("resolve the template's secrets"))?;
-        let spawner =
-            Spawner::start(inside.privilege).map_err(ApplyError::at("start the spawner"))?;
+        let spawner = Spawner::start(inside.privilege, inside.allowed)
+            .map_err(ApplyError::at("start the spawner"))?;
         board.done("state", since);
         let since = Instant::now();
         let services_stop = CancellationToken::new();

@@ -55,6 +55,14 @@ const TESTS: &[harness::Test] = &[
         outside::all_as_expected("process");
     }),
     (
+        "process::a_child_is_confined_for_an_ordinary_user",
+        outside::process_of_ordinary_user,
+    ),
+    (
+        "process::a_child_is_confined_where_proc_cannot_be_mounted",
+        || outside::all_as_expected("process-no-proc"),
+    ),
+    (
         "process::a_child_is_confined_as_root_without_user_namespace",
         || outside::all_as_expected("process-root"),
     ),

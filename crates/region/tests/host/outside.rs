@@ -131,6 +131,12 @@ pub(crate) fn ordinary_user() {
     finish_as_expected(Scenario::start_by(command, "network"));
 }
 
+pub(crate) fn process_of_ordinary_user() {
+    let directory = tempfile::tempdir().unwrap();
+    let command = as_ordinary_user(directory.path());
+    finish_as_expected(Scenario::start_by(command, "process"));
+}
+
 fn finish_as_expected(scenario: Scenario) {
     let (lines, code) = scenario.finish();
     lines.iter().for_each(|line| println!("scenario: {line}"));

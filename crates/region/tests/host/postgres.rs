@@ -31,7 +31,7 @@ struct World {
 impl World {
     async fn start(inside: &Inside, durability: Durability) -> Self {
         let namespaces = Namespaces::build(&lower(&small())).unwrap();
-        let spawner = Spawner::start(inside.privilege).unwrap();
+        let spawner = Spawner::start(inside.privilege, inside.allowed).unwrap();
         let state = PathBuf::from(std::env::var_os("STATE").unwrap());
         let state = StateDirectory::open(&state, false).unwrap();
         let signed = rcgen::generate_simple_self_signed(vec![ADDRESS.to_owned()]).unwrap();

@@ -66,7 +66,7 @@ pub(crate) fn confined(inside: &Inside) -> u8 {
         }],
         hidden: vec![state.path().to_owned()],
     };
-    let spawner = Spawner::start(inside.privilege).unwrap();
+    let spawner = Spawner::start(inside.privilege, inside.allowed).unwrap();
     let namespace = namespace();
     runtime().block_on(async {
         let uid = inside.privilege.child_ids().0;
@@ -129,10 +129,27 @@ pub(crate) fn confined(inside: &Inside) -> u8 {
                 "denied".into(),
             ),
             (
+                "cat /proc/1/maps 2>/dev/null || ls /proc/1/root 2>/dev/null || echo denied".into(),
+                "denied".into(),
+            ),
+            ("tr -d '\\0' < /proc/1/cmdline | wc -c".into(), "0".into()),
+            (
+                "ls /dev | tr '\\n' ' '".into(),
+                "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero ".into(),
+            ),
+            (
+                "ls /dev/pts /dev/shm | tr '\\n' ' '".into(),
+                "/dev/pts: ptmx  /dev/shm: ".into(),
+            ),
+            (
                 "env | grep -v '^\\(PATH\\|LANG\\|PWD\\|_\\|SHLVL\\|OLDPWD\\)=' | sort".into(),
                 "GREETING=hello".into(),
             ),
             ("ls /proc/self/fd | tr '\\n' ' '".into(), "0 1 2 3 ".into()),
+            (
+                "echo lost > /dev/null; echo x > /dev/x || echo fixed".into(),
+                "fixed".into(),
+            ),
             ("pwd".into(), "/".into()),
         ] {
             let (lines, exit) = output_of(&spawner, &shell(&namespace, &view, &script)).await;
@@ -141,7 +158,9 @@ pub(crate) fn confined(inside: &Inside) -> u8 {
             assert_eq!(exit, Exit::Code(0), "{script}");
         }
         assert_eq!(fs::read_to_string(data.join("file")).unwrap(), "kept\n");
+        alone(&spawner, &namespace, &view).await;
         ends(&spawner, &namespace, &view).await;
+        cost(&spawner, &namespace, &view).await;
         faults(&spawner, &namespace, &view).await;
     });
     println!("all as expected");
@@ -151,6 +170,48 @@ pub(crate) fn confined(inside: &Inside) -> u8 {
 fn fd(namespace: &Netns) -> i32 {
     use std::os::fd::{AsFd, AsRawFd};
     namespace.as_fd().as_raw_fd()
+}
+
+/// Children share a user, and nothing else.
+async fn alone(spawner: &Spawner, namespace: &Netns, view: &View) {
+    let other = "echo own > /dev/shm/mine; echo up; exec sleep 1000";
+    let mut other = spawner.spawn(&shell(namespace, view, other)).await.unwrap();
+    let mut output = other.output.take().unwrap();
+    assert_eq!(output.next().await.unwrap().as_deref(), Some("up"));
+    let links = |pid: &str| {
+        ["pid", "ipc", "mnt"].map(|kind| fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap())
+    };
+    let (ours, others) = (links("self"), links(&other.pid.to_string()));
+    assert!(ours.iter().zip(&others).all(|(a, b)| a != b), "{others:?}");
+
+    // the init, the shell, and what lists
+    let seen = "ls /proc | grep -c '^[0-9]'; echo $$; ls /dev/shm | wc -l";
+    let (lines, _) = output_of(spawner, &shell(namespace, view, seen)).await;
+    assert_eq!(lines, ["4", "2", "0"], "ls, grep, the shell and its init");
+    // by the number it has elsewhere, and everybody at once
+    let strike = format!(
+        "kill -9 {} 2>/dev/null && echo struck; kill -9 1; kill -9 -1; echo here",
+        other.pid
+    );
+    let (lines, exit) = output_of(spawner, &shell(namespace, view, &strike)).await;
+    assert_eq!((lines.join(" ").as_str(), exit), ("here", Exit::Code(0)));
+    let stop = Duration::from_millis(500);
+    let exit = other.stop(Signal::SIGTERM, stop).await.unwrap();
+    assert_eq!(
+        exit.to_string(),
+        "was ended by SIGTERM",
+        "it lived until now"
+    );
+
+    // nothing stays, wherever it went: the pipe it holds is closed
+    let left = "mkfifo /tmp/told; \
+                setsid sh -c 'setsid sleep 1000 & echo left > /tmp/told; exec sleep 1000' & \
+                read word < /tmp/told; echo $word; exit 5";
+    let mut child = spawner.spawn(&shell(namespace, view, left)).await.unwrap();
+    let mut output = child.output.take().unwrap();
+    assert_eq!(child.wait().await.unwrap(), Exit::Code(5));
+    assert_eq!(output.next().await.unwrap().as_deref(), Some("left"));
+    assert_eq!(output.next().await.unwrap(), None);
 }
 
 async fn ends(spawner: &Spawner, namespace: &Netns, view: &View) {
@@ -184,6 +245,37 @@ async fn ends(spawner: &Spawner, namespace: &Netns, view: &View) {
     }
 }
 
+/// Where no `/proc` can be mounted: better none than one that shows others.
+pub(crate) fn without_proc(inside: &Inside) -> u8 {
+    let spawner = Spawner::start(inside.privilege, inside.allowed).unwrap();
+    let command = shell(
+        &namespace(),
+        &View::default(),
+        "ls /proc; kill -9 -1; exit 4",
+    );
+    let (lines, exit) = runtime().block_on(output_of(&spawner, &command));
+    assert_eq!((lines.len(), exit), (0, Exit::Code(4)), "{lines:?}");
+    println!("all as expected");
+    0
+}
+
+/// What starting a child costs, for a reader of the test's output.
+async fn cost(spawner: &Spawner, namespace: &Netns, view: &View) {
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let start = std::time::Instant::now();
+        let (lines, _) = output_of(spawner, &shell(namespace, view, "echo up")).await;
+        assert_eq!(lines, ["up"]);
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    println!(
+        "started and ended in {:?}, median of {}",
+        times[10],
+        times.len()
+    );
+}
+
 async fn faults(spawner: &Spawner, namespace: &Netns, view: &View) {
     let mut command = shell(namespace, view, "");
     command.program = "/no/such".into();
@@ -208,7 +300,7 @@ async fn faults(spawner: &Spawner, namespace: &Netns, view: &View) {
 }
 
 pub(crate) fn supervised(inside: &Inside) -> u8 {
-    let spawner = Spawner::start(inside.privilege).unwrap();
+    let spawner = Spawner::start(inside.privilege, inside.allowed).unwrap();
     let namespace = namespace();
     let policy = Policy {
         first: Duration::from_millis(10),

@@ -32,6 +32,10 @@ pub(crate) fn run(name: &str) -> ExitCode {
         "build" => inside(&nothing, |_| network::build_scenario(false)),
         "build-and-wait" => inside(&nothing, |_| network::build_scenario(true)),
         "process" => inside(&nothing, |inside| process::confined(&inside)),
+        "process-no-proc" => inside(&nothing, |mut inside| {
+            inside.allowed.own_proc = false;
+            process::without_proc(&inside)
+        }),
         "process-root" => inside_as_root(|inside| process::confined(&inside)),
         "postgres" => inside(&nothing, |inside| postgres::whole(&inside)),
         "postgres-root" => inside_as_root(|inside| postgres::whole(&inside)),

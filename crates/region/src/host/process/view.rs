@@ -8,6 +8,8 @@
 //! keys, are hidden. What a child needs from a hidden place is bound below
 //! [`PLACE`], and only what is bound as writable can be written.
 
+mod step;
+
 use std::ffi::{CString, OsStr};
 use std::fs;
 use std::io;
@@ -15,11 +17,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::mount::{MsFlags, mount};
-use nix::sys::stat::Mode;
-use nix::unistd::{mkdir, write};
+pub(super) use step::Step;
 
 /// Where a child finds what is bound for it.
 pub const PLACE: &str = "/run/kickytime";
@@ -40,6 +38,18 @@ const SYSTEM_CA_BUNDLES: [&str; 4] = [
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
+];
+
+/// The host's devices that a child may use.
+const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+
+/// Links of `/dev`, and what they say.
+const DEVICE_LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("ptmx", "pts/ptmx"),
+    ("stderr", "/proc/self/fd/2"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
 ];
 
 /// The variables by which programs that bring a CA bundle of their own are
@@ -127,121 +137,19 @@ impl View {
     }
 }
 
-/// One change to the child's mounts; made of system calls on prepared data,
-/// because it runs between fork and exec.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// An empty, private file system over a directory.
-    Empty(CString),
-    /// A directory.
-    Directory(CString),
-    /// A file with contents.
-    File(CString, Vec<u8>),
-    /// A file or directory shown at another place.
-    Bind(CString, CString),
-    /// Everything is read-only from here on.
-    ReadOnly,
-    /// Except this.
-    Writable(CString),
-}
-
-impl Step {
-    /// As in "cannot …".
-    pub(super) fn describe(&self) -> String {
-        let shown = |path: &CString| path.to_string_lossy().into_owned();
-        match self {
-            Self::Empty(path) => format!("mount an empty file system over `{}`", shown(path)),
-            Self::Directory(path) => format!("make the directory `{}`", shown(path)),
-            Self::File(path, _) => format!("write `{}`", shown(path)),
-            Self::Bind(from, to) => format!("show `{}` at `{}`", shown(from), shown(to)),
-            Self::ReadOnly => "make the file system read-only".to_owned(),
-            Self::Writable(path) => format!("make `{}` writable", shown(path)),
-        }
-    }
-
-    /// Does it. Async-signal-safe: system calls only, nothing is allocated.
-    pub(super) fn execute(&self) -> Result<(), Errno> {
-        let none: Option<&std::ffi::CStr> = None;
-        match self {
-            Self::Empty(path) => mount(
-                Some(c"tmpfs"),
-                path.as_c_str(),
-                Some(c"tmpfs"),
-                MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-                Some(c"mode=1777,size=64m"),
-            ),
-            Self::Directory(path) => {
-                match mkdir(path.as_c_str(), Mode::from_bits_truncate(0o755)) {
-                    Err(Errno::EEXIST) => Ok(()),
-                    made => made,
-                }
-            }
-            Self::File(path, contents) => {
-                let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
-                let file = open(path.as_c_str(), flags, Mode::from_bits_truncate(0o644))?;
-                let mut rest = contents.as_slice();
-                while !rest.is_empty() {
-                    rest = rest.get(write(&file, rest)?..).unwrap_or_default();
-                }
-                Ok(())
-            }
-            Self::Bind(from, to) => {
-                let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
-                mount(Some(from.as_c_str()), to.as_c_str(), none, flags, none)
-            }
-            Self::ReadOnly => match set_read_only(c"/", true) {
-                // a kernel before 5.12: the rest of the view still holds
-                Err(Errno::ENOSYS) => Ok(()),
-                done => done,
-            },
-            Self::Writable(path) => match set_read_only(path, false) {
-                Err(Errno::ENOSYS) => Ok(()),
-                done => done,
-            },
-        }
-    }
-}
-
-/// `struct mount_attr` of linux/mount.h.
-#[repr(C)]
-struct MountAttr {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
-
-fn set_read_only(path: &std::ffi::CStr, read_only: bool) -> Result<(), Errno> {
-    const MOUNT_ATTR_RDONLY: u64 = 1;
-    let flag = |on: bool| if on { MOUNT_ATTR_RDONLY } else { 0 };
-    let attr = MountAttr {
-        set: flag(read_only),
-        clear: flag(!read_only),
-        propagation: 0,
-        userns_fd: 0,
-    };
-    #[expect(unsafe_code, reason = "mount_setattr has no safe form")]
-    // SAFETY: `path` ends with a zero, `attr` lives through the call and its
-    // size is given; the kernel only reads both.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            libc::AT_RECURSIVE,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
-    };
-    Errno::result(result).map(drop)
-}
-
-/// The steps that make `view` true for a child of these ids.
-pub(super) fn steps(view: &View, uid: u32, gid: u32) -> io::Result<Vec<Step>> {
+/// The steps that make `view` true for a child of these ids. `own_proc`: the kernel
+/// lets us mount a `/proc`; else there is none, for the one at hand shows the
+/// processes, and with them the memory, of others.
+pub(super) fn steps(view: &View, uid: u32, gid: u32, own_proc: bool) -> io::Result<Vec<Step>> {
     let mut steps = vec![
         Step::Empty(c"/run".to_owned()),
         Step::Directory(c_path(PLACE)?),
+        match own_proc {
+            true => Step::Processes,
+            false => Step::Empty(c"/proc".to_owned()),
+        },
     ];
+    steps.extend(devices()?);
     for bind in &view.binds {
         let target = c_path(bind.target())?;
         steps.push(match fs::metadata(&bind.source)?.is_dir() {
@@ -272,9 +180,39 @@ pub(super) fn steps(view: &View, uid: u32, gid: u32) -> io::Result<Vec<Step>> {
         .iter()
         .filter(|bind| bind.writable)
         .map(Bind::target);
-    for path in writable.chain(["/tmp".into(), "/dev/shm".into()]) {
+    let always = ["/tmp", "/dev/shm", "/dev/pts"].map(PathBuf::from);
+    for path in writable.chain(always) {
         steps.push(Step::Writable(c_path(path)?));
     }
+    Ok(steps)
+}
+
+/// A `/dev` with what OCI containers have.
+/// <https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#default-devices>
+fn devices() -> io::Result<Vec<Step>> {
+    let made = Path::new(PLACE).join("dev");
+    let mut steps = vec![
+        Step::Directory(c_path(&made)?),
+        Step::Devices(c_path(&made)?),
+    ];
+    for name in DEVICES {
+        let device = Path::new("/dev").join(name);
+        if !device.exists() {
+            continue;
+        }
+        let target = c_path(made.join(name))?;
+        steps.push(Step::File(target.clone(), Vec::new()));
+        steps.push(Step::Bind(c_path(device)?, target));
+    }
+    for (name, text) in DEVICE_LINKS {
+        steps.push(Step::Link(c_path(text)?, c_path(made.join(name))?));
+    }
+    for name in ["shm", "pts"] {
+        steps.push(Step::Directory(c_path(made.join(name))?));
+    }
+    steps.push(Step::Empty(c_path(made.join("shm"))?));
+    steps.push(Step::Terminals(c_path(made.join("pts"))?));
+    steps.push(Step::Move(c_path(&made)?, c"/dev".to_owned()));
     Ok(steps)
 }
 
@@ -362,61 +300,4 @@ pub(super) fn c_path(path: impl AsRef<OsStr>) -> io::Result<CString> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn binds_come_before_what_hides_them() {
-        let directory = tempfile::tempdir().unwrap();
-        let data = directory.path().join("data");
-        fs::create_dir(&data).unwrap();
-        let view = View {
-            binds: vec![Bind {
-                source: data,
-                name: "data".to_owned(),
-                writable: true,
-            }],
-            hidden: vec![directory.path().to_owned()],
-            ..View::default()
-        };
-        let steps = steps(&view, 1000, 1000).unwrap();
-        let place = |wanted: &str| {
-            steps
-                .iter()
-                .position(|step| step.describe().contains(wanted))
-                .unwrap()
-        };
-        let hidden = format!("empty file system over `{}`", directory.path().display());
-        assert!(place("empty file system over `/run`") < place("at `/run/kickytime/data`"));
-        assert!(place("at `/run/kickytime/data`") < place(&hidden));
-        assert!(place(&hidden) < place("read-only"));
-        assert!(place("read-only") < place("make `/run/kickytime/data` writable"));
-    }
-
-    #[test]
-    fn a_dangling_link_into_run_is_given_its_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let link = directory.path().join("resolv.conf");
-        std::os::unix::fs::symlink("/run/none-such/stub-resolv.conf", &link).unwrap();
-        let (mut steps, mut covers) = (Vec::new(), Vec::new());
-        place_file(&mut steps, &mut covers, 0, &link, "nameserver".to_owned()).unwrap();
-        let told: Vec<String> = steps.iter().map(Step::describe).collect();
-        assert_eq!(
-            told,
-            [
-                "make the directory `/run/none-such`",
-                "write `/run/none-such/stub-resolv.conf`"
-            ]
-        );
-        assert!(covers.is_empty());
-        place_file(
-            &mut steps,
-            &mut covers,
-            0,
-            &directory.path().join("gone"),
-            String::new(),
-        )
-        .unwrap();
-        assert_eq!(steps.len(), 2, "a file the host lacks is not made");
-    }
-}
+mod tests;
