@@ -78,6 +78,8 @@ enum Phase {
         since: Duration,
     },
     Open,
+    /// The service has ended the session; what arrived before may still be taken.
+    Closed,
     Ended,
 }
 
@@ -306,7 +308,7 @@ impl Session {
     /// A binary frame came in.
     pub fn handle_message(&mut self, frame: &Bytes, now: Duration) {
         self.channel.handle_message(frame, now);
-        while !matches!(self.phase, Phase::Open | Phase::Ended)
+        while !matches!(self.phase, Phase::Open | Phase::Closed | Phase::Ended)
             && let Some((payload_type, payload)) = self.channel.poll_payload(now)
         {
             self.shake_hands(PayloadType::of_code(payload_type), &payload, now);
@@ -324,9 +326,9 @@ impl Session {
         }
     }
 
-    /// The next payload of the open session.
+    /// The next payload of the open session, or of one that the service has closed since.
     pub fn poll_payload(&mut self, now: Duration) -> Option<(PayloadType, Bytes)> {
-        while matches!(self.phase, Phase::Open) {
+        while matches!(self.phase, Phase::Open | Phase::Closed) {
             let (code, payload) = self.channel.poll_payload(now)?;
             // a type from the future is acknowledged and passed over
             let Some(payload_type) = PayloadType::of_code(code) else {
@@ -352,7 +354,10 @@ impl Session {
         while let Some(event) = self.channel.poll_event() {
             match event {
                 ChannelEvent::Closed { output } => {
-                    self.phase = Phase::Ended;
+                    self.phase = match self.phase {
+                        Phase::Open => Phase::Closed,
+                        _ => Phase::Ended,
+                    };
                     self.events.push_back(SessionEvent::Closed { output });
                 }
                 ChannelEvent::PeerSilent => self.events.push_back(SessionEvent::PeerSilent),

@@ -6,7 +6,6 @@
 use std::io;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -16,6 +15,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::Duplex;
+use crate::fresh;
 
 /// How long the answer may take.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,9 +67,7 @@ pub(super) async fn upgrade<S: Duplex>(
     mut stream: S,
     request: &Request<()>,
 ) -> Result<(S, Vec<u8>), UpgradeError> {
-    let mut nonce = [0; 16];
-    rand::fill(&mut nonce).map_err(|_| io::Error::other("no randomness"))?;
-    let key = STANDARD.encode(nonce);
+    let key = STANDARD.encode(fresh::random::<16>());
     let head = request_head(request, &key)?;
     let exchange = async {
         stream.write_all(&head).await?;
