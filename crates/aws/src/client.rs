@@ -220,3 +220,6 @@ pub(crate) fn encoded(text: &str) -> String {
     }
     encoded
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,13 +10,18 @@
 //! configured so; certificates are always verified, chain and name.
 
 mod client;
+pub mod cloudformation;
 pub mod config;
 pub mod credentials;
 mod error;
 
 pub mod imds;
+pub mod kms;
+pub mod logs;
+pub mod secrets_manager;
 mod signed;
 pub mod ssm;
+pub mod sts;
 mod transport;
 mod websocket;
 mod xml;
@@ -27,3 +32,6 @@ pub use credentials::{Credentials, CredentialsError};
 pub use error::{CallError, Refusal};
 pub use transport::{ProxyFault, Stream, TransportError};
 pub use websocket::WebsocketError;
+
+#[cfg(test)]
+mod testing;
