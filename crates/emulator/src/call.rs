@@ -25,6 +25,8 @@ pub(crate) struct Call<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) user_agent: &'a str,
     pub(crate) now: Timestamp,
+    /// The host the request names, as it came: `localhost:4566`.
+    pub(crate) host: &'a str,
     /// The service that makes this call on the caller's behalf: `secretsmanager`.
     pub(crate) through: Option<&'static str>,
 }
@@ -65,6 +67,15 @@ impl<'a> Ask<'a> {
         self
     }
 
+    /// The resource's tags again, under a prefix of the service's own: `ssm:resourceTag/KEY`.
+    pub(crate) fn tags_as(mut self, prefix: &str, tags: &Tags) -> Self {
+        for (key, value) in tags {
+            self.keys
+                .push((format!("{prefix}/{key}"), vec![value.clone()]));
+        }
+        self
+    }
+
     pub(crate) fn key(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.keys.push((name.into(), vec![value.into()]));
         self
@@ -83,6 +94,35 @@ impl<'a> Call<'a> {
 
     /// Weighs every policy that applies, records the decision, and refuses unless it is `Allowed`.
     pub(crate) fn authorize(&self, ask: &Ask<'_>) -> ApiResult<()> {
+        let evaluation = self.weigh(ask);
+        self.conclude(ask, &evaluation)
+    }
+
+    /// Asks about one thing that has several names: a denial of any name is a denial, otherwise the
+    /// first name that is allowed decides. One record, of the name that decided.
+    pub(crate) fn authorize_one_of(&self, asks: &[Ask<'_>]) -> ApiResult<()> {
+        let weighed: Vec<_> = asks.iter().map(|ask| (ask, self.weigh(ask))).collect();
+        let by = |decision: Decision| weighed.iter().find(|(_, e)| e.decision == decision);
+        let decisive = by(Decision::ExplicitDeny)
+            .or_else(|| by(Decision::Allowed))
+            .or_else(|| weighed.first());
+        let (ask, evaluation) = decisive.expect("a thing has at least one name");
+        self.conclude(ask, evaluation)
+    }
+
+    /// Whether it would be allowed, for a question that depends on another's answer: not recorded.
+    pub(crate) fn would_allow(&self, ask: &Ask<'_>) -> bool {
+        self.weigh(ask).is_allowed()
+    }
+
+    fn conclude(&self, ask: &Ask<'_>, evaluation: &Evaluation) -> ApiResult<()> {
+        let refusal = (!evaluation.is_allowed())
+            .then(|| access_denied(&self.caller.principal, ask, evaluation));
+        self.record(ask, evaluation, refusal.as_ref());
+        refusal.map_or(Ok(()), Err)
+    }
+
+    fn weigh(&self, ask: &Ask<'_>) -> Evaluation {
         let context = self.context(ask);
         let seed = &self.emulator.seed;
         let request = Request {
@@ -108,11 +148,7 @@ impl<'a> Call<'a> {
             endpoint: endpoint.as_ref(),
             ..Policies::default()
         };
-        let evaluation = iam::evaluate(&request, &policies);
-        let refusal = (!evaluation.is_allowed())
-            .then(|| access_denied(&self.caller.principal, ask, &evaluation));
-        self.record(ask, &evaluation, refusal.as_ref());
-        refusal.map_or(Ok(()), Err)
+        iam::evaluate(&request, &policies)
     }
 
     fn context(&self, ask: &Ask<'_>) -> Context {
@@ -140,6 +176,9 @@ impl<'a> Call<'a> {
                     .set("aws:VpcSourceIp", address),
                 None => context.set("aws:SourceIp", address),
             };
+        }
+        if let Some(id) = self.caller.user_id() {
+            context.set("aws:userid", id);
         }
         if let Some(issued) = self.caller.issued {
             context.set("aws:TokenIssueTime", issued.iso8601());
@@ -194,7 +233,27 @@ impl<'a> Call<'a> {
 
     /// Records what the region itself does in a service's name, where no policy is asked.
     pub(crate) fn record_internal(&self, action: &str, resource: &str, reason: &str) {
+        self.record_without_policy(action, resource, reason, None);
+    }
+
+    /// Records a refusal that no policy spoke: a token used twice, a target that is not there.
+    pub(crate) fn record_refusal(&self, action: &str, resource: &str, refusal: &ApiError) {
+        self.record_without_policy(action, resource, &refusal.message, Some(refusal));
+    }
+
+    fn record_without_policy(
+        &self,
+        action: &str,
+        resource: &str,
+        reason: &str,
+        refusal: Option<&ApiError>,
+    ) {
         let seed = &self.emulator.seed;
+        let source_ip = match &self.caller.principal.kind {
+            PrincipalKind::Service { name } => name.clone(),
+            _ => self.via.source_ip.to_string(),
+        };
+        let endpoint = self.via.endpoint.as_ref();
         self.emulator.audit.record(AuditEvent::new(Facts {
             time: self.now,
             request_id: self.request_id,
@@ -205,12 +264,16 @@ impl<'a> Call<'a> {
             principal: self.caller.principal.display_name().to_owned(),
             action,
             resource,
-            source_ip: self.caller.principal.display_name().to_owned(),
+            source_ip,
             user_agent: self.user_agent,
-            vpc_endpoint: None,
-            decision: "Allowed",
+            vpc_endpoint: endpoint.map(|endpoint| endpoint.id.as_str()),
+            decision: if refusal.is_none() {
+                "Allowed"
+            } else {
+                "Refused"
+            },
             reason: reason.to_owned(),
-            error: None,
+            error: refusal.map(|error| (error.code.as_ref(), error.message.as_str())),
         }));
     }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
 
+use crate::answer::Answer;
 use crate::audit::{Audit, AuditEvent};
 use crate::call::{Ask, Call};
 use crate::clock::Clock;
@@ -21,6 +22,7 @@ use crate::service::kms::keyring::Keyring;
 use crate::service::logs::{AppendError, LogEvent, Logs};
 use crate::service::s3::{PutError, S3};
 use crate::service::secretsmanager::{self, PasswordError, SecretsManager};
+use crate::service::ssm::{DocumentError, Ssm};
 use crate::store::{Store, StoreError};
 use crate::vault::VaultError;
 use crate::via::Via;
@@ -36,6 +38,7 @@ pub struct Emulator {
     pub(crate) logs: Logs,
     pub(crate) cognito: Cognito,
     pub(crate) s3: S3,
+    pub(crate) ssm: Ssm,
 }
 
 /// Why the emulator does not open.
@@ -58,6 +61,15 @@ pub enum OpenError {
         /// What is wrong with the description.
         #[source]
         source: PasswordError,
+    },
+    /// An SSM document cannot be used.
+    #[error("document `{name}` cannot be used")]
+    Document {
+        /// The document's name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: DocumentError,
     },
     /// A resource is encrypted under a key the seed does not have.
     #[error("`{resource}` is encrypted under key `{key}`, which does not exist or is disabled")]
@@ -151,6 +163,7 @@ impl Emulator {
         };
         let cognito = Cognito::open(&store, &keys, &seed.user_pools, &place, now)?;
         let s3 = S3::open(store, keys.clone(), &seed.buckets)?;
+        let ssm = Ssm::open(&seed)?;
         Ok(Self {
             seed,
             clock,
@@ -161,6 +174,7 @@ impl Emulator {
             logs,
             cognito,
             s3,
+            ssm,
         })
     }
 
@@ -168,8 +182,23 @@ impl Emulator {
     ///
     /// Most answers take microseconds. Checking a password is slow on purpose (some 0.2 s), and writes
     /// wait for the disk: a caller that serves others meanwhile calls from a blocking thread.
+    ///
+    /// A long poll is answered with what is there, and a websocket refused: a server that can do
+    /// better asks [`Emulator::ask`].
     pub fn handle(&self, request: &Request<Bytes>, via: &Via) -> Response<Bytes> {
+        gate::handle_at_once(self, request, via)
+    }
+
+    /// Answers a request that came by `via`, with all three kinds of answer. What is said of
+    /// [`Emulator::handle`] holds until it returns; what it returns waits without a thread.
+    pub fn ask(self: &Arc<Self>, request: &Request<Bytes>, via: &Via) -> Answer {
         gate::handle(self, request, via)
+    }
+
+    /// Closes every data channel with code 1000, as the service does to each about once an hour.
+    /// Sessions go on: both ends resume.
+    pub fn close_data_channels(&self) {
+        self.ssm.close_data_channels();
     }
 
     /// Credentials of a role for a workload, as the instance metadata service and the ECS
@@ -323,6 +352,7 @@ impl Emulator {
             request_id: "internal",
             user_agent: "",
             now: self.clock.now(),
+            host: "",
             through: None,
         }
     }

@@ -1,11 +1,14 @@
 //! The way in: find the service, verify who signed, hand over, and answer in the service's shape.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use iam::sigv4::chunked::{ChunkError, Decoder, Step};
 use iam::sigv4::{Dialect, Expected, HttpRequest, Presented, SecretKey, SignatureError, Verified};
 use iam::{Named, PolicyDocument, Principal};
 
+use crate::answer::{Answer, Later, Outcome};
 use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::credentials::{self, SessionOf};
@@ -22,37 +25,81 @@ use crate::wire;
 const BODY_LIMIT: usize = 256 * 1024 * 1024;
 
 /// Answers one request.
-pub(crate) fn handle(emulator: &Emulator, request: &Request<Bytes>, via: &Via) -> Response<Bytes> {
+pub(crate) fn handle(emulator: &Arc<Emulator>, request: &Request<Bytes>, via: &Via) -> Answer {
     let request_id = random::uuid();
-    let destination = route::destination(&emulator.seed, request);
-    let mut response = match destination {
-        // what a policy lets through one endpoint must not come by another
-        wrong if !leads_to(via, &wrong) => elsewhere(request, via, &request_id),
-        Destination::HostedDomain(prefix) => {
-            service::cognito::hosted(emulator, &prefix, request, via)
+    match outcome(emulator, request, via, &request_id) {
+        Outcome::Response(response) => {
+            Answer::Now(stamped(response, &request_id, emulator.clock.now()))
         }
-        Destination::PoolDocuments(pool) => service::cognito::documents(emulator, &pool, request),
+        Outcome::Poll(poll) => {
+            let emulator = Arc::clone(emulator);
+            Answer::Later(Later::new(async move {
+                let response = poll.wait(&emulator).await;
+                stamped(response, &request_id, emulator.clock.now())
+            }))
+        }
+        Outcome::Open(opening) => {
+            let response = stamped(opening.response(), &request_id, emulator.clock.now());
+            Answer::Channel(response, Box::new(opening.channel(Arc::clone(emulator))))
+        }
+    }
+}
+
+/// Answers one request at once: a long poll with what there is, a websocket with a refusal.
+pub(crate) fn handle_at_once(
+    emulator: &Emulator,
+    request: &Request<Bytes>,
+    via: &Via,
+) -> Response<Bytes> {
+    let request_id = random::uuid();
+    let response = match outcome(emulator, request, via, &request_id) {
+        Outcome::Response(response) => response,
+        Outcome::Poll(poll) => poll.take(emulator),
+        Outcome::Open(_) => {
+            let message = "This door does not pass websockets";
+            let refused = ApiError::new(StatusCode::UPGRADE_REQUIRED, "UpgradeRequired", message);
+            wire::error(Protocol::Messages, &refused, &request_id, "")
+        }
+    };
+    stamped(response, &request_id, emulator.clock.now())
+}
+
+fn outcome(emulator: &Emulator, request: &Request<Bytes>, via: &Via, request_id: &str) -> Outcome {
+    let destination = route::destination(&emulator.seed, request);
+    match destination {
+        // what a policy lets through one endpoint must not come by another
+        wrong if !leads_to(via, &wrong) => elsewhere(request, via, request_id).into(),
+        Destination::HostedDomain(prefix) => {
+            service::cognito::hosted(emulator, &prefix, request, via).into()
+        }
+        Destination::PoolDocuments(pool) => {
+            service::cognito::documents(emulator, &pool, request).into()
+        }
         Destination::Registry => {
             let refused = ApiError::unsupported("Amazon ECR", "the image registry");
-            wire::error(Protocol::Json, &refused, &request_id, request.uri().path())
+            wire::error(Protocol::Json, &refused, request_id, request.uri().path()).into()
         }
-        Destination::Unknown(name) => unknown_service(request, &name, &request_id),
+        Destination::Unknown(name) => unknown_service(request, &name, request_id).into(),
         Destination::Bucket(bucket) => api(
             emulator,
             Service::S3,
             Some(&bucket),
             request,
             via,
-            &request_id,
+            request_id,
         ),
-        Destination::Api(service) => api(emulator, service, None, request, via, &request_id),
-    };
+        Destination::Api(service) => api(emulator, service, None, request, via, request_id),
+    }
+}
+
+/// The headers every answer carries.
+fn stamped(mut response: Response<Bytes>, request_id: &str, now: Timestamp) -> Response<Bytes> {
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(wire::REQUEST_ID, value.clone());
         headers.insert("x-amz-request-id", value);
     }
-    if let Ok(date) = HeaderValue::from_str(&emulator.clock.now().http_date()) {
+    if let Ok(date) = HeaderValue::from_str(&now.http_date()) {
         headers.insert(http::header::DATE, date);
     }
     response
@@ -65,7 +112,7 @@ fn api(
     request: &Request<Bytes>,
     via: &Via,
     request_id: &str,
-) -> Response<Bytes> {
+) -> Outcome {
     let answer = (|| {
         if request.body().len() > BODY_LIMIT {
             return Err(too_large());
@@ -78,6 +125,7 @@ fn api(
             authenticate(emulator, service, request, now)?
         };
         let body = decoded.as_ref().unwrap_or(request.body());
+        let host = route::authority_of(request);
         let call = Call {
             emulator,
             caller: &caller,
@@ -85,13 +133,14 @@ fn api(
             request_id,
             user_agent: header(request.headers(), "user-agent"),
             now,
+            host,
             through: None,
         };
         service::dispatch(&call, service, &operation, bucket, request, body)
     })();
     answer.unwrap_or_else(|error| {
         let error = in_words_of(service, error);
-        wire::error(service.protocol(), &error, request_id, request.uri().path())
+        wire::error(service.protocol(), &error, request_id, request.uri().path()).into()
     })
 }
 
@@ -110,6 +159,10 @@ fn in_words_of(service: Service, error: ApiError) -> ApiError {
         ("AccessDeniedException", Protocol::Query | Protocol::RestXml) => {
             ApiError::new(StatusCode::FORBIDDEN, "AccessDenied", error.message)
         }
+        ("AccessDeniedException", Protocol::Messages) => ApiError {
+            status: StatusCode::FORBIDDEN,
+            ..error
+        },
         _ => error,
     }
 }
@@ -158,7 +211,10 @@ pub(crate) fn authenticate(
     };
     let refused = |error: &SignatureError| signature_refused(dialect, error);
     let presented = match Presented::read(&http) {
-        Err(SignatureError::MissingAuthenticationToken) if service == Service::S3 => {
+        Err(SignatureError::MissingAuthenticationToken)
+            if service == Service::S3
+                || service::ssmmessages::needs_no_signature(service, request) =>
+        {
             return Ok((Caller::anonymous(), None));
         }
         other => other.map_err(|error| refused(&error))?,
@@ -277,7 +333,7 @@ fn who(
 
 fn dialect(service: Service) -> Dialect {
     match service.protocol() {
-        Protocol::Json => Dialect::Json,
+        Protocol::Json | Protocol::Messages => Dialect::Json,
         Protocol::Query => Dialect::Query,
         Protocol::RestXml => Dialect::S3,
     }

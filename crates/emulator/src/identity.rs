@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use iam::{Named, Principal};
+use iam::{Named, Principal, PrincipalKind};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -64,6 +64,15 @@ impl Caller {
             source_arn: source_arn.map(str::to_owned),
             ..Self::of(Principal::service(name))
         }
+    }
+
+    /// `aws:userid`: the unique id of a user, with the session's name behind it if a role's.
+    pub(crate) fn user_id(&self) -> Option<String> {
+        let id = &self.identity.as_ref()?.unique_id;
+        Some(match &self.principal.kind {
+            PrincipalKind::RoleSession { session_name, .. } => format!("{id}:{session_name}"),
+            _ => id.clone(),
+        })
     }
 
     /// Any principal without policies of its own.

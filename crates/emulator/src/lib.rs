@@ -10,6 +10,7 @@
 //! **Invariant:** nothing that came in from outside makes it panic, and nothing secret leaves it in a
 //! log, a `Debug` or an error.
 
+mod answer;
 mod audit;
 mod call;
 mod clock;
@@ -28,20 +29,23 @@ mod vault;
 mod via;
 mod wire;
 
+pub use answer::{Answer, Later};
 pub use audit::AuditEvent;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use credentials::Credentials;
 pub use emulator::{Emulator, OpenError, ResolveError, SessionError, WriteError};
 pub use seed::{
-    AuthFlow, BucketSeed, Encryption, GenerateSecretString, GroupSeed, KeySeed, LogGroupSeed,
-    PasswordPolicy, PoolClientSeed, PoolUserSeed, RepositorySeed, ResourcePolicy, RoleSeed,
-    SecretContent, SecretSeed, Seed, Sensitive, Tags, TargetAttachment, TokenValidity,
-    UserPoolSeed, UserSeed,
+    AuthFlow, BucketSeed, DocumentSeed, Encryption, GenerateSecretString, GroupSeed, InstanceSeed,
+    KeySeed, LogGroupSeed, ParameterSeed, PasswordPolicy, PoolClientSeed, PoolUserSeed,
+    RepositorySeed, ResourcePolicy, RoleSeed, SecretContent, SecretSeed, Seed, Sensitive, Tags,
+    TargetAttachment, TokenValidity, UserPoolSeed, UserSeed,
 };
 pub use service::cognito::Message;
 pub use service::kms::MaterialError;
 pub use service::logs::LogEvent;
 pub use service::secretsmanager::PasswordError;
+pub use service::ssm::DocumentError;
+pub use service::ssmmessages::Channel;
 pub use store::StoreError;
 pub use vault::VaultError;
 pub use via::{Via, VpcEndpointVia};

@@ -17,6 +17,9 @@ pub(crate) enum Service {
     S3,
     Ecr,
     Iam,
+    Ssm,
+    SsmMessages,
+    Ec2Messages,
 }
 
 /// The shape a service speaks.
@@ -28,6 +31,8 @@ pub(crate) enum Protocol {
     Query,
     /// S3's: paths, verbs and XML.
     RestXml,
+    /// That of `ssmmessages`: JSON in, XML out, and websockets.
+    Messages,
 }
 
 /// Where a request goes.
@@ -90,7 +95,7 @@ const fn entry(
     }
 }
 
-const SERVICES: [Entry; 8] = [
+const SERVICES: [Entry; 11] = [
     entry(
         Service::Sts,
         "sts",
@@ -141,6 +146,27 @@ const SERVICES: [Entry; 8] = [
         Protocol::Json,
         "Amazon ECR",
     ),
+    entry(
+        Service::Ssm,
+        "ssm",
+        "AmazonSSM",
+        Protocol::Json,
+        "AWS Systems Manager",
+    ),
+    entry(
+        Service::SsmMessages,
+        "ssmmessages",
+        "",
+        Protocol::Messages,
+        "Amazon Session Manager Message Gateway Service",
+    ),
+    entry(
+        Service::Ec2Messages,
+        "ec2messages",
+        "EC2WindowsMessageDeliveryService",
+        Protocol::Json,
+        "Amazon Message Delivery Service",
+    ),
 ];
 
 impl Service {
@@ -186,14 +212,19 @@ impl Service {
     }
 }
 
-/// The host a request is for, lower case and without port.
-pub(crate) fn host_of<B>(request: &Request<B>) -> String {
-    let authority = request
+/// The host a request is for, as it came, with its port.
+pub(crate) fn authority_of<B>(request: &Request<B>) -> &str {
+    request
         .headers()
         .get(HOST)
         .and_then(|value| value.to_str().ok())
         .or_else(|| request.uri().authority().map(http::uri::Authority::as_str))
-        .unwrap_or_default();
+        .unwrap_or_default()
+}
+
+/// The host a request is for, lower case and without port.
+pub(crate) fn host_of<B>(request: &Request<B>) -> String {
+    let authority = authority_of(request);
     let host = match authority.rfind(':') {
         Some(at) if authority[at + 1..].bytes().all(|b| b.is_ascii_digit()) => &authority[..at],
         _ => authority,
@@ -251,6 +282,13 @@ fn by_content<B>(seed: &Seed, request: &Request<B>) -> Destination {
         };
     }
     let path = request.uri().path();
+    // older plugins do not sign the upgrade, so that only the path can say
+    if ["/v1/data-channel/", "/v1/control-channel/"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
+    {
+        return Destination::Api(Service::SsmMessages);
+    }
     if path.starts_with("/v2/") {
         return Destination::Registry;
     }
@@ -348,6 +386,13 @@ mod tests {
         assert_eq!(
             to("/", &[host, ("authorization", scope)]),
             Api(Service::Sts)
+        );
+        assert_eq!(
+            to(
+                "/v1/data-channel/operator-1?role=publish_subscribe",
+                &[host]
+            ),
+            Api(Service::SsmMessages)
         );
         assert_eq!(
             to(

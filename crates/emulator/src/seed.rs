@@ -12,6 +12,7 @@ use iam::PolicyDocument;
 mod data;
 mod identity;
 mod pool;
+mod systems;
 
 pub use data::{
     BucketSeed, Encryption, GenerateSecretString, KeySeed, LogGroupSeed, RepositorySeed,
@@ -21,6 +22,7 @@ pub use identity::{RoleSeed, UserSeed};
 pub use pool::{
     AuthFlow, GroupSeed, PasswordPolicy, PoolClientSeed, PoolUserSeed, TokenValidity, UserPoolSeed,
 };
+pub use systems::{DocumentSeed, InstanceSeed, ParameterSeed};
 
 /// Resource tags, key to value.
 pub type Tags = BTreeMap<String, String>;
@@ -50,6 +52,12 @@ pub struct Seed {
     pub repositories: Vec<RepositorySeed>,
     /// Cognito user pools.
     pub user_pools: Vec<UserPoolSeed>,
+    /// EC2 instances.
+    pub instances: Vec<InstanceSeed>,
+    /// SSM documents.
+    pub documents: Vec<DocumentSeed>,
+    /// SSM parameters.
+    pub parameters: Vec<ParameterSeed>,
 }
 
 impl Seed {
@@ -67,6 +75,9 @@ impl Seed {
             buckets: Vec::new(),
             repositories: Vec::new(),
             user_pools: Vec::new(),
+            instances: Vec::new(),
+            documents: Vec::new(),
+            parameters: Vec::new(),
         }
     }
 

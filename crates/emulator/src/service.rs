@@ -1,9 +1,10 @@
 //! Which operation is asked for, and who answers it? One module a service.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use serde_json::Value;
 
+use crate::answer::Outcome;
 use crate::call::Call;
 use crate::error::{ApiError, ApiResult};
 use crate::gate::header;
@@ -11,11 +12,14 @@ use crate::route::{Protocol, Service};
 use crate::wire;
 
 pub(crate) mod cognito;
+pub(crate) mod ec2messages;
 pub(crate) mod input;
 pub(crate) mod kms;
 pub(crate) mod logs;
 pub(crate) mod s3;
 pub(crate) mod secretsmanager;
+pub(crate) mod ssm;
+pub(crate) mod ssmmessages;
 pub(crate) mod sts;
 
 /// What is asked for, in the terms of the service's protocol.
@@ -27,14 +31,14 @@ pub(crate) enum Operation {
         name: String,
         parameters: Vec<(String, String)>,
     },
-    /// S3 finds its operation in method, path and query.
+    /// S3 and `ssmmessages` find their operation in method, path and query.
     Rest,
 }
 
 /// Reads the operation of a request.
 pub(crate) fn operation(service: Service, request: &Request<Bytes>) -> ApiResult<Operation> {
     match service.protocol() {
-        Protocol::RestXml => Ok(Operation::Rest),
+        Protocol::RestXml | Protocol::Messages => Ok(Operation::Rest),
         Protocol::Query => query_operation(request),
         Protocol::Json => {
             let target = header(request.headers(), "x-amz-target");
@@ -105,11 +109,17 @@ pub(crate) fn dispatch(
     bucket: Option<&str>,
     request: &Request<Bytes>,
     body: &Bytes,
-) -> ApiResult<Response<Bytes>> {
+) -> ApiResult<Outcome> {
     match operation {
-        Operation::Rest => s3::handle(call, bucket, request, body),
+        Operation::Rest if service == Service::SsmMessages => {
+            ssmmessages::handle(call, request, body)
+        }
+        Operation::Rest => Ok(s3::handle(call, bucket, request, body)?.into()),
         Operation::Query { name, parameters } if service == Service::Sts => {
-            sts::handle(call, name, parameters)
+            Ok(sts::handle(call, name, parameters)?.into())
+        }
+        Operation::Json { name, input } if service == Service::Ec2Messages => {
+            ec2messages::handle(call, name, input)
         }
         Operation::Query { name, .. } => Err(ApiError::unsupported(service.title(), name)),
         Operation::Json { name, input } => {
@@ -118,11 +128,15 @@ pub(crate) fn dispatch(
                 Service::Kms => kms::handle(call, name, input),
                 Service::Logs => logs::handle(call, name, input),
                 Service::CognitoIdp => cognito::handle(call, name, input),
-                Service::Ecr | Service::Sts | Service::S3 | Service::Iam => {
-                    Err(ApiError::unsupported(service.title(), name))
-                }
+                Service::Ssm => ssm::handle(call, name, input),
+                Service::Ecr
+                | Service::Sts
+                | Service::S3
+                | Service::Iam
+                | Service::SsmMessages
+                | Service::Ec2Messages => Err(ApiError::unsupported(service.title(), name)),
             }?;
-            Ok(wire::json(&answer))
+            Ok(wire::json(&answer).into())
         }
     }
 }

@@ -64,15 +64,23 @@ pub(crate) fn error(
             xml.push_str("</Error>");
             with_type(error.status, S3_XML, xml.into())
         }
+        Protocol::Messages => {
+            // the agent looks for `<AccessDeniedException>` in the text
+            let mut xml = format!("<{}>", error.code);
+            element(&mut xml, "Message", &error.message);
+            element(&mut xml, "RequestId", request_id);
+            xml.push_str(&format!("</{}>", error.code));
+            with_type(error.status, XML, xml.into())
+        }
     }
 }
 
 /// An XML document as the answer.
 pub(crate) fn xml(protocol: Protocol, document: String) -> Response<Bytes> {
-    let kind = if protocol == Protocol::Query {
-        XML
-    } else {
+    let kind = if protocol == Protocol::RestXml {
         S3_XML
+    } else {
+        XML
     };
     with_type(StatusCode::OK, kind, document.into())
 }

@@ -36,18 +36,10 @@ pub(crate) fn handle(
 /// Needs no permission, and cannot be denied by an identity policy ("GetCallerIdentity").
 fn get_caller_identity(call: &Call<'_>) -> ApiResult<String> {
     let principal = &call.caller.principal;
-    let unique_id = call
+    let user_id = call
         .caller
-        .identity
-        .as_ref()
-        .map(|identity| identity.unique_id.as_str());
-    let user_id = match (&principal.kind, unique_id) {
-        (PrincipalKind::RoleSession { session_name, .. }, Some(id)) => {
-            format!("{id}:{session_name}")
-        }
-        (_, Some(id)) => id.to_owned(),
-        (_, None) => principal.display_name().to_owned(),
-    };
+        .user_id()
+        .unwrap_or_else(|| principal.display_name().to_owned());
     let mut xml = String::new();
     element(
         &mut xml,

@@ -11,5 +11,6 @@ mod restart;
 mod s3;
 mod secretsmanager;
 mod server;
+mod ssm;
 mod sts;
 mod support;

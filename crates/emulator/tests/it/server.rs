@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use emulator::{Emulator, Via};
+use emulator::{Answer, Emulator, Via};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -68,6 +68,7 @@ async fn serve(listener: TcpListener, emulator: Arc<Emulator>) {
             let connection = hyper::server::conn::http1::Builder::new();
             connection
                 .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
                 .await
                 .ok();
         });
@@ -77,12 +78,24 @@ async fn serve(listener: TcpListener, emulator: Arc<Emulator>) {
 async fn answer(
     emulator: Arc<Emulator>,
     source_ip: IpAddr,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    let upgrade = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let request = Request::from_parts(head, body);
-    let response =
-        tokio::task::spawn_blocking(move || emulator.handle(&request, &Via::direct(source_ip)));
-    Ok(response.await.unwrap().map(Full::new))
+    let answer =
+        tokio::task::spawn_blocking(move || emulator.ask(&request, &Via::direct(source_ip)));
+    let response = match answer.await.unwrap() {
+        Answer::Now(response) => response,
+        Answer::Later(later) => later.await,
+        Answer::Channel(response, channel) => {
+            tokio::spawn(async move {
+                let connection = TokioIo::new(upgrade.await.unwrap());
+                channel.run(connection, std::future::pending()).await;
+            });
+            response
+        }
+    };
+    Ok(response.map(Full::new))
 }

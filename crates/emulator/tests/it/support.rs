@@ -59,7 +59,7 @@ fn trust(service: &str) -> PolicyDocument {
     }] }))
 }
 
-fn role(name: &str, service: &str, statements: &Value) -> RoleSeed {
+pub(crate) fn role(name: &str, service: &str, statements: &Value) -> RoleSeed {
     RoleSeed {
         name: name.to_owned(),
         arn: format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
@@ -229,6 +229,14 @@ impl Account {
             .unwrap()
     }
 
+    /// A session of the task's role under another name.
+    pub(crate) fn task_like(&self, name: &str) -> Credentials {
+        let hour = std::time::Duration::from_secs(3_600);
+        self.emulator
+            .role_session("ecs-tasks.amazonaws.com", None, TASK_ROLE, name, hour)
+            .unwrap()
+    }
+
     /// A JSON operation by host name; status and body.
     pub(crate) fn json(&self, who: &Credentials, target: &str, input: &Value) -> (u16, Value) {
         self.json_via(who, target, input, &direct())
@@ -255,6 +263,8 @@ impl Account {
             "TrentService" => "kms",
             "Logs_20140328" => "logs",
             "AWSCognitoIdentityProviderService" => "cognito-idp",
+            "AmazonSSM" => "ssm",
+            "EC2WindowsMessageDeliveryService" => "ec2messages",
             other => other,
         };
         let request = Request::post("/")

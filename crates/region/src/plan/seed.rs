@@ -1,9 +1,9 @@
 //! What the account holds when the region starts.
 
 use emulator::{
-    BucketSeed, Encryption, GenerateSecretString, GroupSeed, KeySeed, LogGroupSeed, PasswordPolicy,
-    PoolClientSeed, PoolUserSeed, RepositorySeed, RoleSeed, SecretContent, SecretSeed, Seed,
-    TargetAttachment, TokenValidity, UserPoolSeed, UserSeed,
+    BucketSeed, Encryption, GenerateSecretString, GroupSeed, InstanceSeed, KeySeed, LogGroupSeed,
+    PasswordPolicy, PoolClientSeed, PoolUserSeed, RepositorySeed, RoleSeed, SecretContent,
+    SecretSeed, Seed, TargetAttachment, TokenValidity, UserPoolSeed, UserSeed,
 };
 use iam::{Named, PolicyDocument};
 use model::{LogicalId, Model, Secret, UserPool};
@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::fault::{Faults, POLICY_HINT};
 use super::settings::Settings;
+use super::workload::instance_facts;
 
 /// The IAM user of the person at the keyboard.
 pub const OPERATOR: &str = "operator";
@@ -41,7 +42,49 @@ pub(super) fn seed(model: &Model, settings: &Settings, faults: &mut Faults) -> S
             .values()
             .map(|pool| user_pool(model, pool, settings))
             .collect(),
+        instances: instances(model),
+        documents: Vec::new(),
+        parameters: Vec::new(),
     }
+}
+
+/// The instances of Auto Scaling groups, as their metadata service describes them.
+fn instances(model: &Model) -> Vec<InstanceSeed> {
+    let mut seeds = Vec::new();
+    for group in model.auto_scaling_groups.values() {
+        let template = group.launch_template.as_ref();
+        let Some(template) = template.and_then(|id| model.launch_templates.get(id)) else {
+            continue;
+        };
+        for eni in model.enis_of(&group.id) {
+            let Some(facts) = instance_facts(model, template, eni) else {
+                continue;
+            };
+            let mut tags = template.tags.clone();
+            tags.insert("aws:autoscaling:groupName".to_owned(), group.name.clone());
+            seeds.push(InstanceSeed {
+                id: facts.instance_id,
+                image_id: facts.image_id,
+                instance_type: facts.instance_type,
+                architecture: facts.architecture,
+                private_ip: facts.local_ipv4,
+                private_dns_name: facts.local_hostname,
+                interface_id: facts.interface_id,
+                mac: facts.mac,
+                subnet_id: facts.subnet_id,
+                vpc_id: facts.vpc_id,
+                availability_zone: facts.availability_zone,
+                security_groups: facts.security_groups.into_iter().collect(),
+                role_arn: facts
+                    .profile
+                    .as_ref()
+                    .map(|profile| profile.role_arn.clone()),
+                instance_profile: facts.profile.map(|profile| (profile.arn, profile.id)),
+                tags,
+            });
+        }
+    }
+    seeds
 }
 
 /// The person owns the account: allowed everything by a policy of their own,

@@ -224,7 +224,12 @@ fn instance(
     })
 }
 
-fn instance_facts(model: &Model, template: &LaunchTemplate, eni: &Eni) -> Option<InstanceFacts> {
+/// What the instance behind `eni` is told about itself.
+pub(super) fn instance_facts(
+    model: &Model,
+    template: &LaunchTemplate,
+    eni: &Eni,
+) -> Option<InstanceFacts> {
     let subnet = model.subnets.get(&eni.subnet)?;
     let vpc = model.vpcs.get(&subnet.vpc)?;
     let region = &model.stack.region;

@@ -1,0 +1,90 @@
+//! A websocket as both kinds of channel use it: limits, the first text, closing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+
+use super::relay::FRAME_LIMIT;
+
+/// How long an end may take to say who it is.
+const FIRST_TEXT_WITHIN: Duration = Duration::from_secs(10);
+/// How long the other end may take to answer a close.
+pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// Bytes that may wait to be written to one connection, beside the frame being written.
+const WRITE_BUFFER: usize = 128 * 1024;
+/// A close reason's limit (RFC 6455 §5.5).
+const REASON_BYTES: usize = 123;
+
+/// A websocket over a connection that was upgraded.
+pub(super) async fn over<S>(stream: S) -> WebSocketStream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(FRAME_LIMIT))
+        .max_frame_size(Some(FRAME_LIMIT))
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(WRITE_BUFFER + 2 * FRAME_LIMIT);
+    WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
+}
+
+/// The first text; pings may come before it.
+pub(super) async fn first_text<S>(socket: &mut WebSocketStream<S>) -> Option<String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let reading = async {
+        while let Some(Ok(message)) = socket.next().await {
+            match message {
+                Message::Text(text) => return Some(text.to_string()),
+                Message::Ping(_) | Message::Pong(_) => {}
+                Message::Binary(_) | Message::Close(_) | Message::Frame(_) => return None,
+            }
+        }
+        None
+    };
+    tokio::time::timeout(FIRST_TEXT_WITHIN, reading)
+        .await
+        .unwrap_or(None)
+}
+
+/// The frame in a message; `None` for what websockets say among themselves.
+pub(super) fn frame_in(message: Message) -> Option<Bytes> {
+    match message {
+        Message::Binary(bytes) => Some(bytes),
+        Message::Text(text) => Some(text.into()),
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => None,
+    }
+}
+
+/// Closes with 1003, as the service does when it does not take what it got.
+pub(super) async fn refuse<S>(mut socket: WebSocketStream<S>, reason: &str)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let closing = async {
+        let frame = close_frame(CloseCode::Unsupported, reason);
+        // an end that has left already needs no reason
+        if socket.send(frame).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    let _gone = tokio::time::timeout(CLOSE_WITHIN, closing).await;
+}
+
+pub(super) fn close_frame(code: CloseCode, reason: &str) -> Message {
+    let mut end = reason.len().min(REASON_BYTES);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    Message::Close(Some(CloseFrame {
+        code,
+        reason: reason[..end].into(),
+    }))
+}
