@@ -52,7 +52,7 @@ impl AccessError {
         let text = match self {
             Self::Principal { .. } => {
                 "name a role, a service or Auto Scaling group, a managed policy of the template, \
-                 a role ARN, a service such as logs.amazonaws.com, or `anonymous`"
+                 a role ARN, an identity provider, a service such as logs.amazonaws.com, or `anonymous`"
             }
             Self::Resource { .. } => "name a logical id, an ARN, or `*`",
             Self::Action { .. } => return None,
@@ -257,6 +257,14 @@ impl<'a> Access<'a> {
     /// The statements that have decided since this was last asked.
     pub(crate) fn take_used(&self) -> BTreeSet<(String, usize)> {
         self.used.take()
+    }
+
+    /// Who may become whom is asked anew after a denial has gone or come. What
+    /// allows is left out of account: without it there is only less.
+    pub(crate) fn forget_becoming(&mut self, changed: Option<&iam::Statement>) {
+        if changed.is_some_and(|statement| statement.effect == iam::Effect::Deny) {
+            self.becoming = OnceCell::new();
+        }
     }
 
     /// Everything that is known of the circumstances, under what was given.

@@ -18,6 +18,7 @@ use crate::access::Access;
 use crate::intent::{Intent, Proof, prove};
 use crate::needs::{self, Need};
 use crate::reach::{Classes, Network};
+use crate::removal::{Removal, removals};
 use crate::variant::Variant;
 
 pub use finding::{Finding, Severity};
@@ -36,6 +37,8 @@ pub struct Facts<'a> {
     /// This model and the other systems the same template describes: given to
     /// rules that ask whether anything under any of them depends on something.
     pub(crate) alternatives: &'a [&'a Model],
+    /// What breaks without each part of the template, when that was asked.
+    pub(crate) removals: Vec<Removal>,
 }
 
 impl<'a> Facts<'a> {
@@ -47,6 +50,7 @@ impl<'a> Facts<'a> {
             needs: needs::of(model),
             intent: None,
             alternatives: &[],
+            removals: Vec::new(),
             network,
             model,
         }
@@ -122,6 +126,8 @@ pub struct Report {
     pub suppressed: Vec<Suppressed>,
     /// Every statement of the intent file with its answer.
     pub proofs: Vec<Proof>,
+    /// With an intent file: each part of the template with what breaks without it.
+    pub removals: Vec<Removal>,
 }
 
 impl Report {
@@ -143,6 +149,9 @@ pub fn check_whole(model: &Model, variants: &[Variant], intent: Option<&Intent>)
         .collect();
     let mut facts = Facts::new(model).with_intent(intent);
     facts.alternatives = &models;
+    facts.removals = intent
+        .map(|intent| removals(&models, intent))
+        .unwrap_or_default();
     let mut found = findings(&facts);
     let mut known: BTreeSet<(&str, String)> = found
         .iter()
@@ -160,6 +169,7 @@ pub fn check_whole(model: &Model, variants: &[Variant], intent: Option<&Intent>)
     report.proofs = intent
         .map(|intent| prove(&facts, intent))
         .unwrap_or_default();
+    report.removals = facts.removals;
     report
 }
 

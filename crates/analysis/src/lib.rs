@@ -2,7 +2,7 @@
 //!
 //! Who can reach whom ([`reach`]), who may do what
 //! ([`access`]), what is wrong across resources ([`check`]), whether what
-//! is meant to be is ([`intent`]), and what could go ([`unneeded`]). Every answer is a pure function of a
+//! is meant to be is ([`intent`]), and what breaks without a part of it ([`removal`]). Every answer is a pure function of a
 //! [`model::Model`] and carries its reasons and their places in the template.
 //!
 //! **Invariant:** nothing here reads a file, a clock or the network, and no
@@ -18,8 +18,8 @@ pub mod diagram;
 pub mod intent;
 mod needs;
 pub mod reach;
+pub mod removal;
 pub mod set;
-pub mod unneeded;
 mod variant;
 
 pub use variant::{Variant, Variants, variants};

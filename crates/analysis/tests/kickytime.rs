@@ -125,12 +125,13 @@ fn every_intent_is_proven() {
 #[test]
 fn nothing_in_our_template_is_unneeded() {
     let (base, without_nat) = (ours(&[]), ours(&[("NatGateways", "0")]));
-    let found = analysis::unneeded::unneeded(&[&base, &without_nat], &intent());
-    let found: Vec<_> = found
-        .iter()
+    let removals = analysis::removal::removals(&[&base, &without_nat], &intent());
+    let idle = removals.iter().filter(|one| one.breaks.is_none());
+    let found: Vec<_> = idle
         .map(|one| format!("{}: {}", one.provenance.span.line, one.what))
         .collect();
     assert!(found.is_empty(), "{found:#?}");
+    assert!(removals.len() > 80, "only {} were tried", removals.len());
 }
 
 /// What was added for nobody is found, in every sort of place.
@@ -156,7 +157,8 @@ fn what_is_there_for_nobody_is_found() {
 Outputs:";
     let text = text.replacen("\nOutputs:", more, 1);
     let models = [lower(&text, &[]), lower(&text, &[("NatGateways", "0")])];
-    let found = analysis::unneeded::unneeded(&[&models[0], &models[1]], &intent());
+    let found = analysis::removal::removals(&[&models[0], &models[1]], &intent());
+    let found: Vec<_> = found.iter().filter(|one| one.breaks.is_none()).collect();
     let places: Vec<_> = found
         .iter()
         .map(|one| one.provenance.logical_id.as_ref())

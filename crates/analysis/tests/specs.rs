@@ -15,6 +15,7 @@
 //! can PRINCIPAL ACTION RESOURCE [KEY=VALUE ...] allow|deny
 //! check RULE: RESOURCE, ...|nothing
 //! says RULE: part of a finding's message
+//! without PART: part of what breaks|nothing
 //! who-can ACTION RESOURCE: NAME[ on condition][ by NAME], ...
 //! ```
 
@@ -167,6 +168,7 @@ fn holds(case: &Case, statement: &str) -> Result<(), String> {
         "can" => can(&case.model, rest),
         "check" => check(case.report(), rest),
         "says" => says(case.report(), rest),
+        "without" => without_part(case.report(), rest),
         "who-can" => who_can(&case.model, rest),
         _ => Err(format!("unknown verb `{verb}`")),
     }
@@ -185,6 +187,25 @@ fn says(report: &Report, statement: &str) -> Result<(), String> {
         .any(|message| message.contains(words))
         .then_some(())
         .ok_or(format!("it says {messages:#?}"))
+}
+
+/// What breaks when a part of the template is taken away.
+fn without_part(report: &Report, statement: &str) -> Result<(), String> {
+    let (what, expected) = statement.split_once(": ").ok_or("no expectation")?;
+    let found: Vec<_> = report
+        .removals
+        .iter()
+        .filter(|removal| removal.what.contains(what))
+        .map(|removal| removal.breaks.as_deref().unwrap_or("nothing"))
+        .collect();
+    let [breaks] = found.as_slice() else {
+        let known: Vec<_> = report.removals.iter().map(|one| &one.what).collect();
+        return Err(format!("{} parts are called so: {known:#?}", found.len()));
+    };
+    breaks
+        .contains(expected)
+        .then_some(())
+        .ok_or(format!("it breaks {breaks}"))
 }
 
 /// The resources a rule has findings at; a resource suppressed is none.

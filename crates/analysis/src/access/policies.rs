@@ -217,7 +217,7 @@ enum HolderKind {
 }
 
 impl Store<'_> {
-    /// Every compiled document, trust policies left out: they say who, not what.
+    /// Every compiled document.
     pub(crate) fn documents(&self) -> Vec<(StatementHolder, PolicyDocument)> {
         let holder = |kind, id: &LogicalId, named: &Named| {
             let holder = StatementHolder {
@@ -237,9 +237,7 @@ impl Store<'_> {
             );
         }
         for (id, document) in &self.resources {
-            if document.kind != PolicyKind::Trust {
-                all.push(holder(HolderKind::Resource, id, &document.named));
-            }
+            all.push(holder(HolderKind::Resource, id, &document.named));
         }
         for (id, document) in &self.endpoints {
             all.push(holder(HolderKind::Endpoint, id, &document.named));

@@ -18,6 +18,16 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// Somebody without policies of the template.
+    pub(crate) fn bare(name: &str, principal: Principal) -> Self {
+        Self {
+            name: name.to_owned(),
+            principal,
+            policies: Vec::new(),
+            vpc: None,
+        }
+    }
+
     pub(crate) fn account(&self) -> Option<&str> {
         self.principal.account()
     }
@@ -65,23 +75,23 @@ impl<'a> Access<'a> {
         if let Some(role) = self.model.roles.values().find(|role| role.arn == name) {
             return Ok(self.role(&role.id));
         }
+        if let Some(provider) = self.model.oidc_providers.get(name) {
+            let principal = Principal::federated(&provider.arn);
+            return Ok(Subject::bare(name, principal));
+        }
         let account = &self.model.stack.account_id;
         let principal = match name {
             "anonymous" | "*" => Principal::anonymous(),
             "root" => Principal::root(account),
             _ if name.ends_with(".amazonaws.com") => Principal::service(name),
+            _ if name.contains(":oidc-provider/") => Principal::federated(name),
             _ => Principal::role_session(name, "session")
                 .or_else(|| Principal::user(name))
                 .ok_or_else(|| AccessError::Principal {
                     name: name.to_owned(),
                 })?,
         };
-        Ok(Subject {
-            name: name.to_owned(),
-            principal,
-            policies: Vec::new(),
-            vpc: None,
-        })
+        Ok(Subject::bare(name, principal))
     }
 
     /// A session of a role of the template.

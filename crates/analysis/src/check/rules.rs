@@ -34,6 +34,7 @@ rules! {
     origin_protocol "origin-protocol" Error;
     permission_missing "permission-missing" Error;
     permission_excess "permission-excess" Warning;
+    role_trust "role-trust" Error;
     key_grant "key-grant" Error;
     wildcard_permission "wildcard-permission" Warning;
     privilege_escalation "privilege-escalation" Error;

@@ -164,7 +164,7 @@ fn context(model: &Model, call: &Call) -> Context {
     context
 }
 
-/// Text with `${AWS::Region}`, `${Bucket}` and `${Key.Arn}` replaced as
+/// Text with `${AWS::Region}`, `${Parameter}`, `${Bucket}` and `${Key.Arn}` replaced as
 /// `Fn::Sub` would; what is unknown stays as it is.
 pub(crate) fn filled(model: &Model, text: &str) -> String {
     let mut result = String::new();
@@ -179,6 +179,9 @@ pub(crate) fn filled(model: &Model, text: &str) -> String {
             "AWS::Partition" => Some(model.stack.partition.clone()),
             "AWS::Region" => Some(model.stack.region.clone()),
             "AWS::StackName" => Some(model.stack.stack_name.clone()),
+            _ if model.stack.parameters.contains_key(name) => {
+                model.text(&model.stack.parameters[name])
+            }
             _ => model.resolve(&match name.split_once('.') {
                 Some((id, attribute)) => Symbol::GetAtt(id.to_owned(), attribute.to_owned()),
                 None => Symbol::Ref(name.to_owned()),

@@ -147,6 +147,13 @@ fn summary(loaded: &Loaded, report: &Report, left_out: usize) -> String {
         let held = report.proofs.len() - report.failed_proofs().count();
         parts.push(format!("{held} of {} intents hold", report.proofs.len()));
     }
+    if !report.removals.is_empty() {
+        let needed = report.removals.iter().filter(|one| one.breaks.is_some());
+        let (needed, all) = (needed.count(), report.removals.len());
+        parts.push(format!(
+            "{needed} of {all} rules, routes, endpoints and statements needed"
+        ));
+    }
     if left_out > 0 {
         parts.push(format!("{} not tried", count(left_out, "variant")));
     }

@@ -1,6 +1,7 @@
 //! Results as JSON: a stable form for programs, `"version": 1`.
 
 use analysis::check::{Finding, Report};
+use analysis::removal::Removal;
 use cfn::{Diagnostic, Severity, Source, Span};
 use model::NotAnalysed;
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ pub(crate) fn check(
                 "because": proof.failure,
             }))
             .collect::<Vec<_>>(),
+        "removals": report.removals.iter().map(removal).collect::<Vec<_>>(),
         "notAnalysed": not_analysed.iter().map(gap).collect::<Vec<_>>(),
     })
 }
@@ -64,6 +66,17 @@ fn finding(finding: &Finding) -> Value {
             .map(|(place, text)| json!({ "span": span(place.span), "message": text }))
             .collect::<Vec<_>>(),
         "hint": finding.hint,
+    })
+}
+
+/// A part of the template, and what breaks without it.
+fn removal(one: &Removal) -> Value {
+    json!({
+        "what": one.what,
+        "logicalId": one.provenance.logical_id.as_ref(),
+        "path": one.provenance.path.as_ref(),
+        "span": span(one.provenance.span),
+        "breaks": one.breaks,
     })
 }
 

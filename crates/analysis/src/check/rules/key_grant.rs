@@ -75,12 +75,7 @@ fn uses<'a>(facts: &Facts<'a>) -> Vec<Use<'a>> {
 }
 
 fn service<'a>(name: &str) -> Subject<'a> {
-    Subject {
-        name: name.to_owned(),
-        principal: Principal::service(name),
-        policies: Vec::new(),
-        vpc: None,
-    }
+    Subject::bare(name, Principal::service(name))
 }
 
 fn log_groups<'a>(facts: &Facts<'a>, uses: &mut Vec<Use<'a>>) {
@@ -147,12 +142,7 @@ fn volumes<'a>(facts: &Facts<'a>, uses: &mut Vec<Use<'a>>) {
             stack.partition, stack.account_id
         );
         let Some(principal) = Principal::role_session(&arn, "autoscaling") else { continue };
-        let user = Subject {
-            name: "AWSServiceRoleForAutoScaling".to_owned(),
-            principal,
-            policies: Vec::new(),
-            vpc: None,
-        };
+        let user = Subject::bare("AWSServiceRoleForAutoScaling", principal);
         uses.push(Use {
             key,
             user,

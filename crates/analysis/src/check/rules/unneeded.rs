@@ -2,8 +2,10 @@
 //!
 //! ## What it does
 //! With an intent file beside the template: takes each security group rule, route, endpoint and
-//! allowing statement away in turn, and proves again that every stated intent holds and every workload
-//! has what it needs, under each value of the template's switches. What breaks nothing is reported.
+//! statement of a policy away in turn, and asks what breaks, under each value of the template's switches.
+//! Without what allows, an allowed intent may fail, or a workload lack what it needs; without what
+//! denies, something forbidden may become possible. What breaks nothing is reported here;
+//! `--format json` lists under `removals` what breaks without each of the others.
 //!
 //! ## Why is this bad
 //! Least privilege has two sides. What is there for nobody is there for an intruder.
@@ -19,13 +21,8 @@
 
 use super::super::{Facts, Finding};
 
-/// Asked once for all alternatives: what any of them needs is needed.
 pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
-    let Some(intent) = facts.intent.filter(|_| !facts.alternatives.is_empty()) else {
-        return Vec::new();
-    };
-    let found = crate::unneeded::unneeded(facts.alternatives, intent).into_iter();
-    found
-        .map(|one| Finding::at(&one.provenance, format!("nothing depends on {}", one.what)))
+    let idle = facts.removals.iter().filter(|one| one.breaks.is_none());
+    idle.map(|one| Finding::at(&one.provenance, format!("nothing depends on {}", one.what)))
         .collect()
 }

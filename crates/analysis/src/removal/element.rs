@@ -4,11 +4,11 @@ use cfn::Provenance;
 use iam::{Effect, Statement};
 use model::{LogicalId, Model, RouteTarget};
 
-use super::Unneeded;
+use super::Removal;
 use crate::access::StatementHolder;
 use crate::check::Facts;
 
-/// One thing that lets something happen.
+/// One thing that lets something happen, or keeps it from happening.
 #[derive(Clone, Debug)]
 pub(super) enum Element {
     Rule {
@@ -24,6 +24,7 @@ pub(super) enum Element {
     Statement {
         holder: StatementHolder,
         index: usize,
+        effect: Effect,
     },
 }
 
@@ -66,10 +67,11 @@ pub(super) fn elements(facts: &Facts<'_>) -> Vec<Element> {
                 .store
                 .statement(&holder.document, index)
                 .is_some();
-            if statement.effect == Effect::Allow && is_ours {
+            if is_ours {
                 all.push(Element::Statement {
                     holder: holder.clone(),
                     index,
+                    effect: statement.effect,
                 });
             }
         }
@@ -127,17 +129,22 @@ pub(super) fn take_statement(
     holder: &StatementHolder,
     index: usize,
 ) -> Taken {
-    let document = facts.access_mut().store.document_mut(holder);
+    let access = facts.access_mut();
+    let document = access.store.document_mut(holder);
+    let statement = document.map(|document| document.statements.remove(index));
+    access.forget_becoming(statement.as_ref());
     Taken {
         holder: holder.clone(),
         index,
-        statement: document.map(|document| document.statements.remove(index)),
+        statement,
     }
 }
 
 impl Taken {
     pub(super) fn put_back(self, facts: &mut Facts<'_>) {
-        let document = facts.access_mut().store.document_mut(&self.holder);
+        let access = facts.access_mut();
+        access.forget_becoming(self.statement.as_ref());
+        let document = access.store.document_mut(&self.holder);
         if let (Some(document), Some(statement)) = (document, self.statement) {
             document.statements.insert(self.index, statement);
         }
@@ -145,13 +152,8 @@ impl Taken {
 }
 
 impl Element {
-    /// The same element of another variant has the same key.
-    pub(super) fn key(&self, facts: &Facts<'_>) -> (usize, String) {
-        let described = self.describe(facts);
-        (described.provenance.span.start, described.what)
-    }
-
-    pub(super) fn describe(&self, facts: &Facts<'_>) -> Unneeded {
+    /// What it is, in words that are the same under every switch.
+    pub(super) fn describe(&self, facts: &Facts<'_>) -> Removal {
         let model = facts.model;
         let (what, provenance): (String, Option<Provenance>) = match self {
             Self::Rule {
@@ -193,7 +195,7 @@ impl Element {
                     endpoint.map(|one| one.provenance.clone()),
                 )
             }
-            Self::Statement { holder, index } => {
+            Self::Statement { holder, index, .. } => {
                 let document = facts.access().store.document(holder);
                 let sid = document.and_then(|one| one.statements.get(*index)?.sid.clone());
                 let name = sid.unwrap_or_else(|| index.to_string());
@@ -204,9 +206,10 @@ impl Element {
                 )
             }
         };
-        Unneeded {
+        Removal {
             what,
             provenance: provenance.unwrap_or_default(),
+            breaks: None,
         }
     }
 }
