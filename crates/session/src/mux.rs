@@ -26,13 +26,16 @@ pub struct StreamId(pub u32);
 pub struct MuxConfig {
     /// Whether this end opens streams (the client) or accepts them (the agent).
     pub opens: bool,
-    /// Whether FIN closes one direction only: both ends must be ours.
+    /// Whether FIN closes one direction only, and streams have windows: both ends must be
+    /// ours.
     pub half_close: bool,
     /// Without half-close: how long after the last incoming data a finished stream
     /// stays open for the rest of the answer.
     pub linger: Duration,
     /// Received bytes, of all streams, that may wait to be read.
     pub receive_bytes: usize,
+    /// With half-close: received bytes, of one stream, that may wait to be read.
+    pub window_bytes: u32,
     /// Written bytes, of one stream, that may wait to be sent.
     pub send_bytes: usize,
     /// Streams an accepting end allows at once.
@@ -53,7 +56,8 @@ impl MuxConfig {
             } else {
                 Duration::ZERO
             },
-            receive_bytes: 8 << 20,
+            receive_bytes: 64 << 20,
+            window_bytes: 1 << 20,
             send_bytes: 256 << 10,
             streams: 1024,
             keepalive: None,
@@ -122,6 +126,8 @@ pub struct Mux {
     events: VecDeque<MuxEvent>,
 }
 
+/// What one stream may have under way before its reader has said anything.
+const FIRST_WINDOW: u32 = 256 << 10;
 /// The longest data frame the reference implementation writes.
 const LARGEST_FRAME: usize = 32_768;
 /// Not worth a frame of its own when the payload has something else already.
@@ -131,7 +137,7 @@ impl Mux {
     #[must_use]
     pub fn new(config: MuxConfig, now: Duration) -> Self {
         Self {
-            decoder: Decoder::new(),
+            decoder: Decoder::new(config.half_close),
             next_id: 3,
             streams: BTreeMap::new(),
             turns: VecDeque::new(),
@@ -168,8 +174,10 @@ impl Mux {
         }
         let id = StreamId(self.next_id);
         self.next_id = self.next_id.checked_add(2)?;
-        self.streams
-            .insert(id, Stream::new(true, self.config.half_close));
+        self.streams.insert(
+            id,
+            Stream::new(true, self.config.half_close, self.config.window_bytes),
+        );
         self.take_turn(id);
         Some(id)
     }
@@ -198,7 +206,11 @@ impl Mux {
         };
         let read = stream.read();
         match &read {
-            Read::Data(data) => self.unread -= data.len(),
+            Read::Data(data) => {
+                self.unread -= data.len();
+                // the writer may hear of it
+                self.take_turn(id);
+            }
             Read::Pending => {}
             Read::End | Read::Reset => self.forget_if_done(id),
         }
@@ -266,10 +278,16 @@ impl Mux {
                     id,
                 } => self.handle_reset(id),
                 Item::Frame {
-                    command: Command::Push,
+                    command: Command::Push | Command::Update,
                     ..
                 } => {}
                 Item::Data { id, data } => self.handle_data(id, data, now),
+                Item::Update { id, read, window } => {
+                    if let Some(stream) = self.streams.get_mut(&id) {
+                        stream.update(read, window);
+                    }
+                    self.take_turn(id);
+                }
             }
         }
         Ok(())
@@ -283,8 +301,10 @@ impl Mux {
             self.loose.push_back((Command::Fin, id));
             return;
         }
-        self.streams
-            .insert(id, Stream::new(false, self.config.half_close));
+        self.streams.insert(
+            id,
+            Stream::new(false, self.config.half_close, self.config.window_bytes),
+        );
         self.events.push_back(MuxEvent::Opened(id));
     }
 

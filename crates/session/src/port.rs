@@ -153,7 +153,7 @@ pub struct PortSession {
 #[derive(Debug)]
 enum Link {
     Shaking,
-    Mux(Mux),
+    Mux(Box<Mux>),
     Basic(Basic),
     Over,
 }
@@ -342,7 +342,7 @@ impl PortSession {
                 } else {
                     defaults.linger
                 };
-                Link::Mux(Mux::new(
+                Link::Mux(Box::new(Mux::new(
                     MuxConfig {
                         linger,
                         receive_bytes: self.config.receive_bytes,
@@ -351,7 +351,7 @@ impl PortSession {
                         ..defaults
                     },
                     now,
-                ))
+                )))
             }
             PortMode::Basic | PortMode::Single => {
                 Link::Basic(Basic::new(role, mode == PortMode::Single))

@@ -31,16 +31,19 @@ pub(super) enum Driven {
     Lost(Option<SocketError>),
 }
 
-pub(super) async fn drive<M: Machine>(link: &Link<M>, socket: &mut Socket) -> Driven {
+/// Drives; the end, and whether anything was heard from the other side before.
+pub(super) async fn drive<M: Machine>(link: &Link<M>, socket: &mut Socket) -> (Driven, bool) {
     let mut driver = Driver {
         link,
         socket,
         outgoing: VecDeque::with_capacity(BATCH),
         incoming: Vec::with_capacity(BATCH),
         is_flushed: true,
+        has_heard: false,
         timer: None,
     };
-    poll_fn(|cx| driver.poll(cx)).await
+    let driven = poll_fn(|cx| driver.poll(cx)).await;
+    (driven, driver.has_heard)
 }
 
 struct Driver<'a, M> {
@@ -49,6 +52,7 @@ struct Driver<'a, M> {
     outgoing: VecDeque<Bytes>,
     incoming: Vec<Bytes>,
     is_flushed: bool,
+    has_heard: bool,
     timer: Option<(Duration, Pin<Box<Sleep>>)>,
 }
 
@@ -92,6 +96,7 @@ impl<M: Machine> Driver<'_, M> {
         }
         let has_received = !self.incoming.is_empty();
         if has_received {
+            self.has_heard = true;
             let mut state = self.link.lock();
             let now = self.link.begin.elapsed();
             for frame in self.incoming.drain(..) {

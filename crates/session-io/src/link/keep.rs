@@ -106,7 +106,7 @@ pub(crate) async fn keep_connected<M: Machine, D: Dial>(
         let connected_at = Instant::now();
         link.with(|machine, now| machine.handle_connected(now));
         tell(LinkNews::Connected);
-        let driven = drive(link, &mut socket).await;
+        let (driven, has_heard) = drive(link, &mut socket).await;
         link.with(|machine, _| machine.handle_disconnected());
         match driven {
             Driven::Over => {
@@ -115,8 +115,11 @@ pub(crate) async fn keep_connected<M: Machine, D: Dial>(
             }
             Driven::Lost(error) => tell(LinkNews::Lost(error.map_or(Lost::Ended, Lost::Socket))),
         }
+        if has_heard {
+            pauses.over_at = Instant::now() + endurance.give_up_after;
+        }
         if connected_at.elapsed() >= STEADY_AFTER {
-            pauses = Pauses::new(endurance, endurance.give_up_after);
+            pauses.next = endurance.first_pause;
         } else if pauses.are_over() {
             return LinkEnd::Unavailable("no connection lasts".into());
         } else {

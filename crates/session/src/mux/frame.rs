@@ -1,11 +1,13 @@
 //! The eight bytes before everything in smux, and how to find them in a stream.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 
 use super::{MuxFault, StreamId};
 
 /// Version, command, length (u16) and stream id (u32), little-endian.
 pub(super) const HEADER_LENGTH: usize = 8;
+/// How much has been read and how much may be under way (u32 each), little-endian.
+pub(super) const UPDATE_LENGTH: usize = 8;
 const VERSION: u8 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(super) enum Command {
     Fin,
     Push,
     Nop,
+    /// Of smux's version 2, between two ends of ours.
+    Update,
 }
 
 /// What the decoder finds.
@@ -23,6 +27,12 @@ pub(super) enum Item {
     Frame { command: Command, id: StreamId },
     /// Some data of a stream, not necessarily all of its frame.
     Data { id: StreamId, data: Bytes },
+    /// How much of a stream its reader has read, and may have under way.
+    Update {
+        id: StreamId,
+        read: u32,
+        window: u32,
+    },
 }
 
 pub(super) fn put_header(bytes: &mut BytesMut, command: Command, id: StreamId, length: u16) {
@@ -32,9 +42,16 @@ pub(super) fn put_header(bytes: &mut BytesMut, command: Command, id: StreamId, l
         Command::Fin => 1,
         Command::Push => 2,
         Command::Nop => 3,
+        Command::Update => 4,
     });
     bytes.put_u16_le(length);
     bytes.put_u32_le(id.0);
+}
+
+pub(super) fn put_update(bytes: &mut BytesMut, id: StreamId, read: u32, window: u32) {
+    put_header(bytes, Command::Update, id, 8);
+    bytes.put_u32_le(read);
+    bytes.put_u32_le(window);
 }
 
 /// Cuts a byte stream into items; frames may begin and end anywhere in its pieces.
@@ -44,14 +61,19 @@ pub(super) struct Decoder {
     have: usize,
     /// The frame whose data is passing, and how much of it is to come.
     passing: Option<(Command, StreamId, usize)>,
+    /// Whether the other end is ours, and may send updates.
+    takes_updates: bool,
+    update: BytesMut,
 }
 
 impl Decoder {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(takes_updates: bool) -> Self {
         Self {
             header: [0; HEADER_LENGTH],
             have: 0,
             passing: None,
+            takes_updates,
+            update: BytesMut::new(),
         }
     }
 
@@ -68,9 +90,21 @@ impl Decoder {
                 if is_over {
                     self.passing = None;
                 }
-                // data of other frames means nothing
-                if command == Command::Push {
-                    return Ok(Some(Item::Data { id, data }));
+                match command {
+                    Command::Push => return Ok(Some(Item::Data { id, data })),
+                    Command::Update => {
+                        let wanted = UPDATE_LENGTH.saturating_sub(self.update.len());
+                        self.update.put(data.slice(..wanted.min(data.len())));
+                    }
+                    // data of other frames means nothing
+                    Command::Syn | Command::Fin | Command::Nop => {}
+                }
+                if is_over && self.update.len() == UPDATE_LENGTH {
+                    let (read, window) = (self.update.get_u32_le(), self.update.get_u32_le());
+                    return Ok(Some(Item::Update { id, read, window }));
+                }
+                if is_over {
+                    self.update.clear();
                 }
                 continue;
             }
@@ -98,6 +132,7 @@ impl Decoder {
             1 => Command::Fin,
             2 => Command::Push,
             3 => Command::Nop,
+            4 if self.takes_updates => Command::Update,
             command => return Err(MuxFault::Command { command }),
         };
         let id = StreamId(u32::from_le_bytes(id));
@@ -105,6 +140,7 @@ impl Decoder {
         if length > 0 {
             self.passing = Some((command, id, length));
         }
-        Ok((command != Command::Push).then_some(Item::Frame { command, id }))
+        let is_whole = !matches!(command, Command::Push | Command::Update);
+        Ok(is_whole.then_some(Item::Frame { command, id }))
     }
 }

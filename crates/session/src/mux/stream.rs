@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::frame::{Command, HEADER_LENGTH, put_header};
-use super::{LARGEST_FRAME, Read, SMALLEST_FRAME, StreamId};
+use super::frame::{Command, HEADER_LENGTH, UPDATE_LENGTH, put_header, put_update};
+use super::{FIRST_WINDOW, LARGEST_FRAME, Read, SMALLEST_FRAME, StreamId};
 
 /// How far this end is with finishing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +44,52 @@ pub(super) struct Stream {
     told: bool,
     /// The application has been told of the end.
     read_to_end: bool,
+    /// Between two ends of ours: how much may be under way, each way.
+    flow: Option<Flow>,
+}
+
+/// What limits one stream, so that a reader who does not read stalls no other.
+///
+/// Counts are of all bytes so far, and wrap.
+#[derive(Debug)]
+struct Flow {
+    sent: u32,
+    /// The other end's word: read so far, and what may be under way beyond.
+    read_by_peer: u32,
+    peer_window: u32,
+    read: u32,
+    /// What the other end was told last.
+    told_read: u32,
+    window: u32,
+    is_update_due: bool,
+}
+
+impl Flow {
+    /// How much may be sent now.
+    fn room(&self) -> usize {
+        let under_way = self.sent.wrapping_sub(self.read_by_peer);
+        self.peer_window.saturating_sub(under_way) as usize
+    }
 }
 
 impl Stream {
     /// A stream; `announce` it to the other end or not.
-    pub(super) fn new(announce: bool, half_close: bool) -> Self {
+    ///
+    /// With half-close the other end is ours, and never has more than `window` bytes
+    /// under way.
+    pub(super) fn new(announce: bool, half_close: bool, window: u32) -> Self {
+        let flow = Flow {
+            sent: 0,
+            read_by_peer: 0,
+            peer_window: FIRST_WINDOW,
+            read: 0,
+            told_read: 0,
+            window,
+            is_update_due: false,
+        };
         Self {
             half_close,
+            flow: half_close.then_some(flow),
             announcement_due: announce,
             outgoing: BytesMut::new(),
             incoming: VecDeque::new(),
@@ -95,6 +134,7 @@ impl Stream {
     pub(super) fn read(&mut self) -> Read {
         if let Some(data) = self.incoming.pop_front() {
             self.unread -= data.len();
+            self.count_read(data.len());
             return Read::Data(data);
         }
         self.told = false;
@@ -109,6 +149,29 @@ impl Stream {
                 Read::Reset
             }
         }
+    }
+
+    fn count_read(&mut self, length: usize) {
+        let is_open = self.peer == Peer::Open;
+        if let Some(flow) = &mut self.flow {
+            flow.read = flow.read.wrapping_add(count(length));
+            let untold = flow.read.wrapping_sub(flow.told_read);
+            flow.is_update_due = is_open && untold >= flow.window.min(FIRST_WINDOW) / 2;
+        }
+    }
+
+    /// The other end has read so much, and takes so much beyond.
+    pub(super) fn update(&mut self, read: u32, window: u32) {
+        if let Some(flow) = &mut self.flow {
+            flow.read_by_peer = read;
+            flow.peer_window = window;
+        }
+    }
+
+    /// What may be sent of what is written.
+    fn sendable(&self) -> usize {
+        let room = self.flow.as_ref().map_or(usize::MAX, Flow::room);
+        self.outgoing.len().min(room)
     }
 
     /// Keeps received data; false if the stream no longer takes any.
@@ -141,6 +204,7 @@ impl Stream {
         self.incoming.clear();
         self.unread = 0;
         self.announcement_due = false;
+        self.flow = None;
     }
 
     /// Whether the application has yet to hear that there is something to read.
@@ -156,7 +220,9 @@ impl Stream {
     }
 
     pub(super) fn has_something_to_send(&self) -> bool {
-        self.announcement_due || !self.outgoing.is_empty() || self.finish == Finish::Wanted
+        let is_finish_due = self.outgoing.is_empty() && self.finish == Finish::Wanted;
+        let is_update_due = self.flow.as_ref().is_some_and(|flow| flow.is_update_due);
+        self.announcement_due || self.sendable() > 0 || is_finish_due || is_update_due
     }
 
     /// Both ends are done, and the application knows.
@@ -175,9 +241,20 @@ impl Stream {
             put_header(bytes, Command::Syn, id, 0);
             self.announcement_due = false;
         }
-        if !self.outgoing.is_empty() {
-            let length = self.outgoing.len().min(room(bytes)).min(LARGEST_FRAME);
-            if length < self.outgoing.len().min(SMALLEST_FRAME) {
+        if let Some(flow) = &mut self.flow
+            && flow.is_update_due
+        {
+            if room(bytes) < UPDATE_LENGTH {
+                return false;
+            }
+            put_update(bytes, id, flow.read, flow.window);
+            flow.told_read = flow.read;
+            flow.is_update_due = false;
+        }
+        let sendable = self.sendable();
+        if sendable > 0 {
+            let length = sendable.min(room(bytes)).min(LARGEST_FRAME);
+            if length < sendable.min(SMALLEST_FRAME) {
                 return false;
             }
             bytes.reserve(HEADER_LENGTH + length);
@@ -189,6 +266,9 @@ impl Stream {
             );
             bytes.put_slice(&self.outgoing[..length]);
             self.outgoing.advance(length);
+            if let Some(flow) = &mut self.flow {
+                flow.sent = flow.sent.wrapping_add(count(length));
+            }
         }
         if self.outgoing.is_empty() && self.finish == Finish::Wanted {
             if !has_header_room(bytes) {
@@ -199,4 +279,9 @@ impl Stream {
         }
         room(bytes) >= SMALLEST_FRAME
     }
+}
+
+/// Lengths are of frames, far below the limit.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -167,9 +167,9 @@ fn a_writer_is_told_when_there_is_room_again() {
 
 #[test]
 fn a_budget_bounds_what_is_not_read() {
-    let (mut client, mut agent) = pair(true);
+    let (mut client, mut agent) = pair(false);
     let id = client.open().unwrap();
-    for _ in 0..100 {
+    for _ in 0..1000 {
         client.write(id, &[0; 256 << 10]);
         while agent.has_room()
             && let Some(bytes) = client.poll_bytes(32_768)
@@ -179,7 +179,41 @@ fn a_budget_bounds_what_is_not_read() {
     }
     assert!(!agent.has_room());
     let (data, _) = read_all(&mut agent, id);
-    assert!(data.len() < (8 << 20) + 32_768 && agent.has_room());
+    assert!(data.len() < (64 << 20) + 32_768 && agent.has_room());
+}
+
+/// Between two ends of ours, whoever does not read holds up their own stream only.
+#[test]
+fn a_window_bounds_what_is_not_read_of_a_stream() {
+    let (mut client, mut agent) = pair(true);
+    let (idle, busy) = (client.open().unwrap(), client.open().unwrap());
+    let (mut written, mut read) = ([0, 0], 0);
+    for _ in 0..100 {
+        for (id, written) in [idle, busy].into_iter().zip(&mut written) {
+            if let Written::Taken(taken) = client.write(id, &[0; 64 << 10]) {
+                *written += taken;
+            }
+        }
+        carry(&mut client, &mut agent, NOW);
+        read += read_all(&mut agent, busy).0.len();
+        carry(&mut agent, &mut client, NOW);
+    }
+    assert_eq!((written[1], read), (100 * (64 << 10), 100 * (64 << 10)));
+    // under way, and waiting to be sent
+    assert_eq!(written[0], FIRST_WINDOW as usize + client.config.send_bytes);
+    // its turn comes when it is read, with a larger window
+    let mut late = 0;
+    while late < written[0] {
+        late += read_all(&mut agent, idle).0.len();
+        carry(&mut agent, &mut client, NOW);
+        carry(&mut client, &mut agent, NOW);
+    }
+    assert!(events(&mut client).contains(&MuxEvent::Writable(idle)));
+    for _ in 0..100 {
+        client.write(idle, &[0; 64 << 10]);
+        carry(&mut client, &mut agent, NOW);
+    }
+    assert_eq!(agent.unread, client.config.window_bytes as usize);
 }
 
 #[test]
