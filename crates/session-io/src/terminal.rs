@@ -223,11 +223,14 @@ where
             }
         };
         if is_connected {
-            // what was said last, and the acknowledgements of what was heard
+            // what was said last, unless the program has ended; acknowledgements of what was heard
+            let says_something = !matches!(end, Ok(TerminalEnd::Exited { .. }));
             let last = async {
-                tokio::select! {
-                    _ = &mut connected => return,
-                    () = poll_fn(|cx| link.poll_shell_drained(cx)) => {}
+                if says_something {
+                    tokio::select! {
+                        _ = &mut connected => return,
+                        () = poll_fn(|cx| link.poll_shell_drained(cx)) => {}
+                    }
                 }
                 link.with(|shell, _| shell.leave());
                 (&mut connected).await;

@@ -5,3 +5,4 @@ mod world;
 
 mod cuts;
 mod port;
+mod shell;
