@@ -180,6 +180,31 @@ impl Client {
         Err(Refusal::read(operation, status, named, response.body()).into())
     }
 
+    /// Fetches what anybody may read at an https URL, trusting whom the calls trust.
+    ///
+    /// # Errors
+    ///
+    /// When there is no way there; an answer other than 200 counts as none.
+    pub async fn fetch(&self, url: &str) -> Result<Option<Bytes>, TransportError> {
+        let Ok(mut endpoint) = Endpoint::parse(url) else {
+            return Ok(None);
+        };
+        let ask = Ask {
+            method: Method::GET,
+            path_and_query: std::mem::take(&mut endpoint.path),
+            content_type: None,
+            target: None,
+            body: Bytes::new(),
+        };
+        let Some(request) = signed::request(&endpoint, &ask).filter(|_| endpoint.is_tls) else {
+            return Ok(None);
+        };
+        let sent = self.0.transport.send(&endpoint, request, Patience::CALL);
+        let response = sent.await?;
+        let is_ok = response.status() == StatusCode::OK;
+        Ok(is_ok.then(|| response.into_body()))
+    }
+
     /// A stream to an endpoint, TLS verified.
     ///
     /// # Errors

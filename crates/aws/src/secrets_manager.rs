@@ -53,23 +53,25 @@ pub async fn get_secret_value(client: &Client, secret: &str) -> Result<SecretTex
         })
 }
 
-/// Reads a secret as a database's credentials.
-#[must_use]
-pub fn database_credentials(secret: &SecretText) -> Option<DatabaseCredentials> {
-    let fields: Json = serde_json::from_str(&secret.0).ok()?;
-    let text = |name: &str| fields[name].as_str().map(str::to_owned);
-    // RDS writes a number, people write text
-    let port = fields["port"]
-        .as_u64()
-        .and_then(|port| u16::try_from(port).ok())
-        .or_else(|| fields["port"].as_str()?.parse().ok());
-    Some(DatabaseCredentials {
-        username: text("username")?,
-        password: SecretText(text("password")?),
-        host: text("host"),
-        port,
-        database: text("dbname"),
-    })
+impl DatabaseCredentials {
+    /// Reads a secret's text.
+    #[must_use]
+    pub fn read(secret: &str) -> Option<Self> {
+        let fields: Json = serde_json::from_str(secret).ok()?;
+        let text = |name: &str| fields[name].as_str().map(str::to_owned);
+        // RDS writes a number, people write text
+        let port = fields["port"]
+            .as_u64()
+            .and_then(|port| u16::try_from(port).ok())
+            .or_else(|| fields["port"].as_str()?.parse().ok());
+        Some(Self {
+            username: text("username")?,
+            password: SecretText(text("password")?),
+            host: text("host"),
+            port,
+            database: text("dbname"),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -79,13 +81,13 @@ mod tests {
     #[test]
     fn a_databases_secret_is_read_and_does_not_print() {
         let text = r#"{"username":"u","password":"p4ss","host":"h","port":"5433","dbname":"d"}"#;
-        let found = database_credentials(&SecretText(text.to_owned())).unwrap();
+        let found = DatabaseCredentials::read(text).unwrap();
         assert_eq!(found.password.expose(), "p4ss");
         assert_eq!(
             (found.port, found.database.as_deref()),
             (Some(5433), Some("d"))
         );
         assert!(!format!("{found:?}").contains("p4ss"));
-        assert!(database_credentials(&SecretText("p4ss".to_owned())).is_none());
+        assert!(DatabaseCredentials::read("p4ss").is_none());
     }
 }

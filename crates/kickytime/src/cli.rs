@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub(crate) mod operate;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Run, prove and operate an AWS system from its CloudFormation template.
@@ -18,6 +20,7 @@ Examples:
   kickytime up                         run the system; open http://localhost:8000
   kickytime status                     what runs where
   eval \"$(kickytime env)\"              let aws-cli talk to the running region
+  kickytime db                         psql on the database, through an instance
   kickytime check                      faults in the template, each with its line
 
 Exit status: 0 yes or clean, 1 a clean no (findings), 2 could not answer.")]
@@ -51,13 +54,13 @@ pub(crate) enum Command {
     /// Stop the running region.
     Down(State),
     /// Show what runs where: addresses, doors, health, sign-ins.
-    Status(Status),
+    Status(Ask),
     /// Print the variables that point AWS tools at the running region.
     #[command(after_help = "\
 The credentials belong to the region's own IAM user; they open nothing else.
   eval \"$(kickytime env)\"
   aws sts get-caller-identity")]
-    Env(Env),
+    Env(Ask),
     /// Run a program on the running region's internet, where AWS's names lead to it.
     #[command(after_help = "\
 The program finds AWS under its own names, with certificates that verify, and
@@ -70,6 +73,37 @@ Examples:
 
 Exit status: the program's.")]
     Exec(Exec),
+    /// Open psql on the stack's database, through an instance and its security groups.
+    #[command(after_help = "\
+The way is a Session Manager session: no bastion, no open port, no plugin. In
+the running region it is the same as in AWS, so the template's rules decide.
+Arguments of psql follow `--`.
+
+Examples:
+  kickytime db
+  kickytime db -- -c 'select count(*) from matches'
+  kickytime db --listen --port 5555       for another program
+  kickytime db --aws --profile work --region ap-northeast-2
+
+Exit status: psql's; 2 when the way could not be opened.")]
+    Db(operate::Db),
+    /// Open a shell on an instance, or forward ports through it.
+    #[command(after_help = "\
+Examples:
+  kickytime session
+  kickytime session MatchesAutoScalingGroup/2
+  kickytime session -L 55432:db.internal:5432 -L 8080:localhost:8080
+  kickytime session i-0123456789abcdef0 --aws --profile work
+
+Exit status: the shell's; 2 when no session could be opened.")]
+    Session(operate::Session),
+    /// Print what a log group holds, and follow it.
+    #[command(after_help = "\
+Examples:
+  kickytime logs
+  kickytime logs matches --follow
+  kickytime logs /kickytime/users --since 2h --filter ERROR --format json")]
+    Logs(operate::Logs),
     /// Report what is wrong with a template, across its resources.
     #[command(after_help = "\
 A finding that is meant to be is explained beside its resource:
@@ -167,20 +201,12 @@ pub(crate) struct Up {
     pub(crate) fast_database: bool,
 }
 
+/// A question to the running region.
 #[derive(Args, Debug)]
-pub(crate) struct Status {
+pub(crate) struct Ask {
     #[command(flatten)]
     pub(crate) state: State,
-    /// The output's form.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Env {
-    #[command(flatten)]
-    pub(crate) state: State,
-    /// The output's form: shell commands, or JSON.
+    /// The output's form: for people (or the shell, of variables), or JSON.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }

@@ -11,6 +11,8 @@ use region::host::visit::VisitError;
 use region::state::StateError;
 use thiserror::Error;
 
+use crate::operate::OperateError;
+
 /// A command's failure; its sources carry the rest of the story.
 #[derive(Debug, Error)]
 pub(crate) enum CommandError {
@@ -53,6 +55,8 @@ pub(crate) enum CommandError {
     },
     #[error("cannot start a runtime")]
     Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Operate(#[from] OperateError),
     #[error("the region is still running after {0:?}")]
     StillRunning(Duration),
     #[error("the template has errors, so nothing about it can be answered")]
@@ -97,6 +101,7 @@ impl CommandError {
             Self::State(error) => error.hint().map(str::to_owned),
             Self::Apply(error) => error.hint(),
             Self::Access(error) => error.hint(),
+            Self::Operate(error) => error.hint(),
             Self::Rule { .. } => Some("`kickytime explain` lists them".to_owned()),
             _ => None,
         }

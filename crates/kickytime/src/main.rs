@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 mod error;
+mod operate;
 mod render;
 mod sign_in;
 mod source;
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Exec(arguments) => commands::exec::run(&arguments),
         Command::Env(arguments) => commands::env::run(&arguments),
+        Command::Db(arguments) => commands::db::run(&arguments),
+        Command::Session(arguments) => commands::session::run(&arguments),
+        Command::Logs(arguments) => commands::logs::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments, &terminal),
         Command::Cost(arguments) => commands::cost::run(&arguments),
         Command::Diagram(arguments) => commands::diagram::run(&arguments),

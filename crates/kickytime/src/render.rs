@@ -2,8 +2,10 @@
 
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod logs;
 pub(crate) mod progress;
 pub(crate) mod sarif;
+pub(crate) mod session;
 pub(crate) mod status;
 
 use std::error::Error;
@@ -44,6 +46,20 @@ fn write_data(to: &mut impl Write, text: &str) -> Result<(), CommandError> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
         _ => Ok(()),
+    }
+}
+
+/// One line of data that may go on for ever; whether anybody still reads.
+///
+/// # Errors
+///
+/// When it cannot all be written.
+pub(crate) fn line(text: &str) -> Result<bool, CommandError> {
+    let mut to = io::stdout().lock();
+    match writeln!(to, "{text}").and_then(|()| to.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(CommandError::Output(error)),
     }
 }
 

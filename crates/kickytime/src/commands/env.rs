@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use region::control::{self, Request};
 use serde_json::Value as Json;
 
-use crate::cli::{Env, Format};
+use crate::cli::{Ask, Format};
 use crate::error::CommandError;
 use crate::render;
 
-pub(crate) fn run(arguments: &Env) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(arguments: &Ask) -> Result<ExitCode, CommandError> {
     let variables = control::ask(&arguments.state.directory, Request::Environment)?;
     render::data(&match arguments.format {
         Format::Json => format!("{variables:#}"),

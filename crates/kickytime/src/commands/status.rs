@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use region::control::{self, Request};
 
-use crate::cli::{Format, Status};
+use crate::cli::{Ask, Format};
 use crate::error::CommandError;
 use crate::render;
 
-pub(crate) fn run(arguments: &Status) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(arguments: &Ask) -> Result<ExitCode, CommandError> {
     let status = control::ask(&arguments.state.directory, Request::Status)?;
     render::data(&match arguments.format {
         Format::Json => format!("{status:#}"),

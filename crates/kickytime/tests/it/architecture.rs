@@ -24,6 +24,7 @@ const EDGES: &[(&str, &str)] = &[
     ("kickytime", "model"),
     ("kickytime", "region"),
     ("kickytime", "session"),
+    ("kickytime", "session-io"),
     ("model", "cfn"),
     ("model", "iam"),
     ("region", "cfn"), // spans of what cannot be run
