@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::audit::{Audit, AuditEvent};
 use crate::call::{Ask, Call};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::credentials::{self, Credentials, SessionOf};
 use crate::gate;
 use crate::identity::{Caller, Directory};
@@ -39,6 +39,8 @@ pub struct Emulator {
     pub(crate) cognito: Cognito,
     pub(crate) s3: S3,
     pub(crate) ssm: Ssm,
+    /// When this run began: what the stack made is as old.
+    pub(crate) opened: Timestamp,
 }
 
 /// Why the emulator does not open.
@@ -175,6 +177,7 @@ impl Emulator {
             cognito,
             s3,
             ssm,
+            opened: now,
         })
     }
 

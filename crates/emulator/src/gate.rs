@@ -159,6 +159,11 @@ fn in_words_of(service: Service, error: ApiError) -> ApiError {
         ("AccessDeniedException", Protocol::Query | Protocol::RestXml) => {
             ApiError::new(StatusCode::FORBIDDEN, "AccessDenied", error.message)
         }
+        ("AccessDeniedException", Protocol::Ec2Query) => ApiError::new(
+            StatusCode::FORBIDDEN,
+            "UnauthorizedOperation",
+            error.message,
+        ),
         ("AccessDeniedException", Protocol::Messages) => ApiError {
             status: StatusCode::FORBIDDEN,
             ..error
@@ -334,7 +339,7 @@ fn who(
 fn dialect(service: Service) -> Dialect {
     match service.protocol() {
         Protocol::Json | Protocol::Messages => Dialect::Json,
-        Protocol::Query => Dialect::Query,
+        Protocol::Query | Protocol::Ec2Query => Dialect::Query,
         Protocol::RestXml => Dialect::S3,
     }
 }

@@ -35,10 +35,11 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use credentials::Credentials;
 pub use emulator::{Emulator, OpenError, ResolveError, SessionError, WriteError};
 pub use seed::{
-    AuthFlow, BucketSeed, DocumentSeed, Encryption, GenerateSecretString, GroupSeed, InstanceSeed,
-    KeySeed, LogGroupSeed, ParameterSeed, PasswordPolicy, PoolClientSeed, PoolUserSeed,
-    RepositorySeed, ResourcePolicy, RoleSeed, SecretContent, SecretSeed, Seed, Sensitive, Tags,
-    TargetAttachment, TokenValidity, UserPoolSeed, UserSeed,
+    AuthFlow, BucketSeed, DatabaseSeed, DocumentSeed, Encryption, GenerateSecretString, GroupSeed,
+    InstanceSeed, KeySeed, LogGroupSeed, OutputSeed, ParameterSeed, PasswordPolicy, PoolClientSeed,
+    PoolUserSeed, RepositorySeed, ResourcePolicy, RoleSeed, SecretContent, SecretSeed, Seed,
+    Sensitive, StackResourceSeed, StackSeed, Tags, TargetAttachment, TokenValidity, UserPoolSeed,
+    UserSeed,
 };
 pub use service::cognito::Message;
 pub use service::kms::MaterialError;

@@ -20,6 +20,9 @@ pub(crate) enum Service {
     Ssm,
     SsmMessages,
     Ec2Messages,
+    CloudFormation,
+    Ec2,
+    Rds,
 }
 
 /// The shape a service speaks.
@@ -29,6 +32,8 @@ pub(crate) enum Protocol {
     Json,
     /// AWS Query: the operation in a form, answers in XML.
     Query,
+    /// EC2's older form of it.
+    Ec2Query,
     /// S3's: paths, verbs and XML.
     RestXml,
     /// That of `ssmmessages`: JSON in, XML out, and websockets.
@@ -95,7 +100,7 @@ const fn entry(
     }
 }
 
-const SERVICES: [Entry; 11] = [
+const SERVICES: [Entry; 14] = [
     entry(
         Service::Sts,
         "sts",
@@ -167,6 +172,15 @@ const SERVICES: [Entry; 11] = [
         Protocol::Json,
         "Amazon Message Delivery Service",
     ),
+    entry(
+        Service::CloudFormation,
+        "cloudformation",
+        "",
+        Protocol::Query,
+        "AWS CloudFormation",
+    ),
+    entry(Service::Ec2, "ec2", "", Protocol::Ec2Query, "Amazon EC2"),
+    entry(Service::Rds, "rds", "", Protocol::Query, "Amazon RDS"),
 ];
 
 impl Service {
@@ -366,9 +380,10 @@ mod tests {
             at("kickytime.auth.ap-northeast-2.amazoncognito.com"),
             HostedDomain("kickytime".into())
         );
+        assert_eq!(at("ec2.ap-northeast-2.amazonaws.com"), Api(Service::Ec2));
         assert_eq!(
-            at("ec2.ap-northeast-2.amazonaws.com"),
-            Unknown("ec2".into())
+            at("dynamodb.ap-northeast-2.amazonaws.com"),
+            Unknown("dynamodb".into())
         );
     }
 

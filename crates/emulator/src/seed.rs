@@ -12,6 +12,7 @@ use iam::PolicyDocument;
 mod data;
 mod identity;
 mod pool;
+mod stack;
 mod systems;
 
 pub use data::{
@@ -22,6 +23,7 @@ pub use identity::{RoleSeed, UserSeed};
 pub use pool::{
     AuthFlow, GroupSeed, PasswordPolicy, PoolClientSeed, PoolUserSeed, TokenValidity, UserPoolSeed,
 };
+pub use stack::{DatabaseSeed, OutputSeed, StackResourceSeed, StackSeed};
 pub use systems::{DocumentSeed, InstanceSeed, ParameterSeed};
 
 /// Resource tags, key to value.
@@ -58,6 +60,10 @@ pub struct Seed {
     pub documents: Vec<DocumentSeed>,
     /// SSM parameters.
     pub parameters: Vec<ParameterSeed>,
+    /// RDS database instances.
+    pub databases: Vec<DatabaseSeed>,
+    /// CloudFormation stacks.
+    pub stacks: Vec<StackSeed>,
 }
 
 impl Seed {
@@ -78,6 +84,8 @@ impl Seed {
             instances: Vec::new(),
             documents: Vec::new(),
             parameters: Vec::new(),
+            databases: Vec::new(),
+            stacks: Vec::new(),
         }
     }
 

@@ -9,13 +9,18 @@ use crate::call::Call;
 use crate::error::{ApiError, ApiResult};
 use crate::gate::header;
 use crate::route::{Protocol, Service};
+use crate::service::query::Parameters;
 use crate::wire;
 
+pub(crate) mod cloudformation;
 pub(crate) mod cognito;
+pub(crate) mod ec2;
 pub(crate) mod ec2messages;
 pub(crate) mod input;
 pub(crate) mod kms;
 pub(crate) mod logs;
+pub(crate) mod query;
+pub(crate) mod rds;
 pub(crate) mod s3;
 pub(crate) mod secretsmanager;
 pub(crate) mod ssm;
@@ -39,7 +44,7 @@ pub(crate) enum Operation {
 pub(crate) fn operation(service: Service, request: &Request<Bytes>) -> ApiResult<Operation> {
     match service.protocol() {
         Protocol::RestXml | Protocol::Messages => Ok(Operation::Rest),
-        Protocol::Query => query_operation(request),
+        Protocol::Query | Protocol::Ec2Query => query_operation(request),
         Protocol::Json => {
             let target = header(request.headers(), "x-amz-target");
             let name = target
@@ -115,13 +120,20 @@ pub(crate) fn dispatch(
             ssmmessages::handle(call, request, body)
         }
         Operation::Rest => Ok(s3::handle(call, bucket, request, body)?.into()),
-        Operation::Query { name, parameters } if service == Service::Sts => {
-            Ok(sts::handle(call, name, parameters)?.into())
+        Operation::Query { name, parameters } => {
+            let shared = Parameters(parameters);
+            let answer = match service {
+                Service::Sts => sts::handle(call, name, parameters),
+                Service::CloudFormation => cloudformation::handle(call, name, &shared),
+                Service::Ec2 => ec2::handle(call, name, &shared),
+                Service::Rds => rds::handle(call, name, &shared),
+                _ => Err(ApiError::unsupported(service.title(), name)),
+            }?;
+            Ok(answer.into())
         }
         Operation::Json { name, input } if service == Service::Ec2Messages => {
             ec2messages::handle(call, name, input)
         }
-        Operation::Query { name, .. } => Err(ApiError::unsupported(service.title(), name)),
         Operation::Json { name, input } => {
             let answer = match service {
                 Service::SecretsManager => secretsmanager::handle(call, name, input),
@@ -129,12 +141,7 @@ pub(crate) fn dispatch(
                 Service::Logs => logs::handle(call, name, input),
                 Service::CognitoIdp => cognito::handle(call, name, input),
                 Service::Ssm => ssm::handle(call, name, input),
-                Service::Ecr
-                | Service::Sts
-                | Service::S3
-                | Service::Iam
-                | Service::SsmMessages
-                | Service::Ec2Messages => Err(ApiError::unsupported(service.title(), name)),
+                _ => Err(ApiError::unsupported(service.title(), name)),
             }?;
             Ok(wire::json(&answer).into())
         }

@@ -55,6 +55,15 @@ pub(crate) fn error(
             xml.push_str("</ErrorResponse>");
             with_type(error.status, XML, xml.into())
         }
+        Protocol::Ec2Query => {
+            let mut xml = String::from("<Response><Errors><Error>");
+            element(&mut xml, "Code", &error.code);
+            element(&mut xml, "Message", &error.message);
+            xml.push_str("</Error></Errors>");
+            element(&mut xml, "RequestID", request_id);
+            xml.push_str("</Response>");
+            with_type(error.status, XML, xml.into())
+        }
         Protocol::RestXml => {
             let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
             element(&mut xml, "Code", &error.code);

@@ -13,6 +13,8 @@ pub struct Database {
     pub id: LogicalId,
     pub identifier: String,
     pub arn: String,
+    /// `db.t4g.micro`
+    pub instance_class: Option<String>,
     pub engine: String,
     pub engine_version: Option<String>,
     /// Host name other resources see as `Endpoint.Address`.
@@ -31,6 +33,7 @@ pub struct Database {
     /// Parameters of its parameter group.
     pub parameters: BTreeMap<String, String>,
     pub exported_logs: Vec<String>,
+    pub tags: BTreeMap<String, String>,
     pub provenance: Provenance,
 }
 
@@ -125,6 +128,32 @@ pub struct Repository {
     pub immutable_tags: bool,
     pub key: Option<LogicalId>,
     pub policy: Option<Json>,
+    pub tags: BTreeMap<String, String>,
+    pub provenance: Provenance,
+}
+
+/// A Systems Manager document: what a session or a command does.
+#[derive(Clone, Debug)]
+pub struct SsmDocument {
+    pub id: LogicalId,
+    pub name: String,
+    /// `Session`, `Command`, …
+    pub kind: String,
+    /// A map; null when it could not be read.
+    pub content: Json,
+    pub tags: BTreeMap<String, String>,
+    pub provenance: Provenance,
+}
+
+/// A parameter of the Parameter Store.
+#[derive(Clone, Debug)]
+pub struct SsmParameter {
+    pub id: LogicalId,
+    pub name: String,
+    /// `String` or `StringList`.
+    pub kind: String,
+    pub value: String,
+    pub description: Option<String>,
     pub tags: BTreeMap<String, String>,
     pub provenance: Provenance,
 }

@@ -75,6 +75,8 @@ pub struct Model {
     pub log_groups: BTreeMap<LogicalId, LogGroup>,
     pub buckets: BTreeMap<LogicalId, Bucket>,
     pub repositories: BTreeMap<LogicalId, Repository>,
+    pub ssm_documents: BTreeMap<LogicalId, SsmDocument>,
+    pub ssm_parameters: BTreeMap<LogicalId, SsmParameter>,
     // identity
     pub roles: BTreeMap<LogicalId, Role>,
     pub instance_profiles: BTreeMap<LogicalId, InstanceProfile>,
@@ -139,6 +141,11 @@ impl Model {
     /// An output's text, by its name.
     pub fn output(&self, name: &str) -> Option<String> {
         self.text(&self.stack.outputs.get(name)?.value)
+    }
+
+    /// The stack's ARN, with a stand-in for its random part.
+    pub fn stack_id(&self) -> String {
+        physical::stack_id(&self.stack)
     }
 
     /// The stand-in id of the instance behind an interface: `i-…`.

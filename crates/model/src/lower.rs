@@ -13,6 +13,7 @@ mod iam;
 mod rds;
 mod secrets;
 mod security_group;
+mod ssm;
 
 use std::sync::Arc;
 
@@ -38,8 +39,6 @@ const PASSIVE: &[&str] = &[
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
-    "AWS::SSM::Document",
-    "AWS::SSM::Parameter",
 ];
 
 /// Types that are read while lowering another one.
@@ -103,6 +102,8 @@ const LOWERED: &[&str] = &[
     "AWS::RDS::DBInstance",
     "AWS::Route53::RecordSet",
     "AWS::S3::Bucket",
+    "AWS::SSM::Document",
+    "AWS::SSM::Parameter",
     "AWS::SecretsManager::Secret",
 ];
 
@@ -123,6 +124,7 @@ pub fn lower(stack: &Arc<Stack>) -> Model {
     ecs::lower(&lowering, &mut model);
     rds::lower(&lowering, &mut model);
     secrets::lower(&lowering, &mut model);
+    ssm::lower(&lowering, &mut model);
     data::lower(&lowering, &mut model);
     iam::lower(&lowering, &mut model);
     cognito::lower(&lowering, &mut model);

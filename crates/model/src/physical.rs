@@ -16,6 +16,19 @@ pub(crate) fn resolve(stack: &Stack, symbol: &Symbol) -> Option<String> {
     Ids { stack }.symbol(symbol, MAX_DEPTH)
 }
 
+/// The ARN of the stack itself.
+pub(crate) fn stack_id(stack: &Stack) -> String {
+    let Stack {
+        partition,
+        region,
+        account_id,
+        stack_name,
+        ..
+    } = stack;
+    let uuid = Ids { stack }.uuid("AWS::StackId");
+    format!("arn:{partition}:cloudformation:{region}:{account_id}:stack/{stack_name}/{uuid}")
+}
+
 struct Ids<'a> {
     stack: &'a Stack,
 }

@@ -5,18 +5,20 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use emulator::{Clock, Credentials, Emulator, LogEvent, SystemClock, Timestamp};
+use emulator::{Clock, Credentials, Emulator, LogEvent, Seed, SystemClock, Timestamp};
 use serde_json::Value;
+
+mod describe;
 
 use crate::s3::seed_with_buckets;
 use crate::server::Server;
 use crate::support::*;
 
 /// aws-cli signs with the real time.
-struct Cli {
-    emulator: Arc<Emulator>,
-    server: Server,
-    who: Credentials,
+pub(crate) struct Cli {
+    pub(crate) emulator: Arc<Emulator>,
+    pub(crate) server: Server,
+    pub(crate) who: Credentials,
     home: tempfile::TempDir,
 }
 
@@ -24,13 +26,16 @@ impl Cli {
     /// `None`, and the test is skipped, only if there is no aws-cli and `KICKYTIME_TEST_TOOLS` is
     /// `optional`.
     fn start() -> Option<Self> {
+        Self::with(seed_with_buckets())
+    }
+
+    pub(crate) fn with(seed: Seed) -> Option<Self> {
         if Command::new("aws").arg("--version").output().is_err() {
             let optional = std::env::var("KICKYTIME_TEST_TOOLS").is_ok_and(|v| v == "optional");
             assert!(optional, "aws-cli is missing: `./setup test` installs it");
             return None;
         }
-        let emulator =
-            Arc::new(Emulator::open(seed_with_buckets(), None, Arc::new(SystemClock)).unwrap());
+        let emulator = Arc::new(Emulator::open(seed, None, Arc::new(SystemClock)).unwrap());
         let server = Server::start(emulator.clone());
         let who = emulator.user_credentials("operator").unwrap();
         Some(Self {
@@ -41,7 +46,7 @@ impl Cli {
         })
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("aws");
         command
             .args(arguments)
@@ -63,22 +68,22 @@ impl Cli {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "aws {arguments:?}: {stderr}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.ok(arguments)).unwrap()
     }
 
-    fn refused(&self, arguments: &[&str]) -> String {
+    pub(crate) fn refused(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(
             !output.status.success(),

@@ -52,7 +52,6 @@ fn database(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> Datab
         "AvailabilityZone",
         "CACertificateIdentifier",
         "CopyTagsToSnapshot",
-        "DBInstanceClass",
         "DBInstanceIdentifier",
         "DatabaseInsightsMode",
         "DeleteAutomatedBackups",
@@ -67,7 +66,6 @@ fn database(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> Datab
         "PreferredBackupWindow",
         "PreferredMaintenanceWindow",
         "StorageType",
-        "Tags",
     ]);
     let user = properties.text("MasterUsername");
     let password = properties.text("MasterUserPassword");
@@ -75,6 +73,7 @@ fn database(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> Datab
         id: LogicalId::new(id),
         identifier: ref_text(lowering, id),
         arn: attribute_text(lowering, id, "DBInstanceArn"),
+        instance_class: properties.text("DBInstanceClass"),
         engine: properties.text("Engine").unwrap_or_default(),
         engine_version: properties.text("EngineVersion"),
         endpoint: attribute_text(lowering, id, "Endpoint.Address"),
@@ -91,6 +90,7 @@ fn database(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> Datab
         backup_retention_days: properties.number("BackupRetentionPeriod").unwrap_or(1),
         parameters: BTreeMap::new(),
         exported_logs: properties.texts("EnableCloudwatchLogsExports"),
+        tags: properties.tags("Tags"),
         provenance: properties.provenance.clone(),
     }
 }

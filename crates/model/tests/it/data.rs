@@ -145,3 +145,46 @@ fn buckets_groups_and_repositories() {
         "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/club"
     );
 }
+
+#[test]
+fn documents_and_parameters_of_systems_manager() {
+    let model = model(
+        "
+  Shell:
+    Type: AWS::SSM::Document
+    Properties:
+      Name: club-shell
+      DocumentType: Session
+      DocumentFormat: JSON
+      UpdateMethod: NewVersion
+      Content: { schemaVersion: '1.0', sessionType: Standard_Stream, inputs: { kmsKeyId: !Ref Tag } }
+      Tags: [{ Key: Project, Value: club }]
+  Text: { Type: AWS::SSM::Document, Properties: { Content: '{\"schemaVersion\":\"2.2\"}' } }
+  Broken: { Type: AWS::SSM::Document, Properties: { Content: 'schemaVersion: 1', DocumentFormat: YAML } }
+  Tag:
+    Type: AWS::SSM::Parameter
+    Properties: { Name: /club/tag, Type: String, Value: v1, Tags: { Project: club } }",
+    );
+    let shell = &model.ssm_documents["Shell"];
+    assert_eq!(
+        (shell.name.as_str(), shell.kind.as_str()),
+        ("club-shell", "Session")
+    );
+    assert_eq!(
+        shell.content["inputs"]["kmsKeyId"], "/club/tag",
+        "a reference is its stand-in"
+    );
+    assert_eq!(shell.tags["Project"], "club");
+    let text = &model.ssm_documents["Text"];
+    assert_eq!(
+        (text.kind.as_str(), &text.content["schemaVersion"]),
+        ("Command", &"2.2".into())
+    );
+    let tag = &model.ssm_parameters["Tag"];
+    assert_eq!((tag.name.as_str(), tag.value.as_str()), ("/club/tag", "v1"));
+    assert_eq!(tag.tags["Project"], "club");
+    assert_eq!(
+        not_analysed(&model),
+        ["value of `Content`: a text that is not a JSON object, in format YAML"]
+    );
+}

@@ -1,9 +1,10 @@
 //! What the account holds when the region starts.
 
 use emulator::{
-    BucketSeed, Encryption, GenerateSecretString, GroupSeed, InstanceSeed, KeySeed, LogGroupSeed,
-    PasswordPolicy, PoolClientSeed, PoolUserSeed, RepositorySeed, RoleSeed, SecretContent,
-    SecretSeed, Seed, TargetAttachment, TokenValidity, UserPoolSeed, UserSeed,
+    BucketSeed, DocumentSeed, Encryption, GenerateSecretString, GroupSeed, InstanceSeed, KeySeed,
+    LogGroupSeed, ParameterSeed, PasswordPolicy, PoolClientSeed, PoolUserSeed, RepositorySeed,
+    RoleSeed, SecretContent, SecretSeed, Seed, TargetAttachment, TokenValidity, UserPoolSeed,
+    UserSeed,
 };
 use iam::{Named, PolicyDocument};
 use model::{LogicalId, Model, Secret, UserPool};
@@ -12,6 +13,8 @@ use serde_json::{Value as Json, json};
 use super::fault::{Faults, POLICY_HINT};
 use super::settings::Settings;
 use super::workload::instance_facts;
+
+mod stack;
 
 /// The IAM user of the person at the keyboard.
 pub const OPERATOR: &str = "operator";
@@ -43,8 +46,10 @@ pub(super) fn seed(model: &Model, settings: &Settings, faults: &mut Faults) -> S
             .map(|pool| user_pool(model, pool, settings))
             .collect(),
         instances: instances(model),
-        documents: Vec::new(),
-        parameters: Vec::new(),
+        documents: documents(model),
+        parameters: parameters(model),
+        databases: stack::databases(model),
+        stacks: vec![stack::stack(model)],
     }
 }
 
@@ -85,6 +90,30 @@ fn instances(model: &Model) -> Vec<InstanceSeed> {
         }
     }
     seeds
+}
+
+fn documents(model: &Model) -> Vec<DocumentSeed> {
+    let documents = model.ssm_documents.values().map(|document| DocumentSeed {
+        name: document.name.clone(),
+        kind: document.kind.clone(),
+        content: document.content.clone(),
+        tags: document.tags.clone(),
+    });
+    documents.collect()
+}
+
+fn parameters(model: &Model) -> Vec<ParameterSeed> {
+    let parameters = model
+        .ssm_parameters
+        .values()
+        .map(|parameter| ParameterSeed {
+            name: parameter.name.clone(),
+            kind: parameter.kind.clone(),
+            value: parameter.value.clone(),
+            description: parameter.description.clone().unwrap_or_default(),
+            tags: parameter.tags.clone(),
+        });
+    parameters.collect()
 }
 
 /// The person owns the account: allowed everything by a policy of their own,

@@ -33,6 +33,11 @@ fn names_of_the_internet() {
     assert_snapshot!(text::names(&Draft::template().planned().names));
 }
 
+#[test]
+fn what_the_describe_calls_tell() {
+    assert_snapshot!(text::described(&Draft::template().planned()));
+}
+
 /// Only what differs from the internet's view.
 #[test]
 fn names_in_the_vpc() {

@@ -107,6 +107,53 @@ pub(crate) fn seed_with_instances() -> Seed {
         description: String::new(),
         tags: tags(),
     });
+    seed.databases.push(DatabaseSeed {
+        identifier: "kickytime-db".into(),
+        arn: format!("arn:aws:rds:{REGION}:{ACCOUNT}:db:kickytime-db"),
+        resource_id: "db-EXAMPLE".into(),
+        instance_class: Some("db.t4g.micro".into()),
+        engine: "postgres".into(),
+        engine_version: Some("17".into()),
+        address: "kickytime-db.example.ap-northeast-2.rds.amazonaws.com".into(),
+        port: 5432,
+        database_name: Some("kickytime".into()),
+        master_username: None,
+        vpc_id: Some("vpc-1".into()),
+        subnets: vec![("subnet-2".into(), format!("{REGION}a"))],
+        security_groups: vec!["sg-2".into()],
+        publicly_accessible: false,
+        multi_az: false,
+        storage_encrypted: true,
+        kms_key: Some(KEY_ARN.into()),
+        deletion_protection: true,
+        backup_retention_days: 7,
+        exported_logs: vec!["postgresql".into()],
+        tags: tags(),
+    });
+    seed.stacks.push(StackSeed {
+        name: "kickytime".into(),
+        id: format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/kickytime/1"),
+        description: Some("A <small> system & its parts".into()),
+        outputs: vec![OutputSeed {
+            key: "DatabaseEndpoint".into(),
+            value: "kickytime-db.example.ap-northeast-2.rds.amazonaws.com".into(),
+            description: Some("Host name of the database".into()),
+            export: None,
+        }],
+        resources: vec![
+            StackResourceSeed {
+                logical_id: "Database".into(),
+                physical_id: "kickytime-db".into(),
+                kind: "AWS::RDS::DBInstance".into(),
+            },
+            StackResourceSeed {
+                logical_id: "Vpc".into(),
+                physical_id: "vpc-1".into(),
+                kind: "AWS::EC2::VPC".into(),
+            },
+        ],
+        tags: Tags::new(),
+    });
     seed
 }
 

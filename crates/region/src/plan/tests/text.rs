@@ -119,3 +119,33 @@ fn workload(workload: &Workload) -> String {
     }
     text
 }
+
+/// What the Describe calls, Systems Manager and CloudFormation have to tell.
+pub(super) fn described(blueprint: &Blueprint) -> String {
+    let seed = &blueprint.seed;
+    let mut text = String::new();
+    for instance in &seed.instances {
+        let _infallible = writeln!(text, "{instance:#?}");
+    }
+    for document in &seed.documents {
+        let _infallible = writeln!(text, "{document:#?}");
+    }
+    for parameter in &seed.parameters {
+        let _infallible = writeln!(text, "{parameter:#?}");
+    }
+    for database in &seed.databases {
+        let _infallible = writeln!(text, "{database:#?}");
+    }
+    for stack in &seed.stacks {
+        let _infallible = writeln!(text, "stack {} {}", stack.name, stack.id);
+        for output in &stack.outputs {
+            let _infallible = writeln!(text, "  output {} = {}", output.key, output.value);
+        }
+        for resource in &stack.resources {
+            let (id, physical, kind) =
+                (&resource.logical_id, &resource.physical_id, &resource.kind);
+            let _infallible = writeln!(text, "  {id} {kind} {physical}");
+        }
+    }
+    text
+}
