@@ -57,7 +57,7 @@ fn whole_check(template: &str, parameters: &str, intent: &str) {
         let (stack, _) = cfn::evaluate(&parsed, &environment);
         let model = model::lower(&Arc::new(stack));
         let variants = analysis::variants(&parsed, &environment);
-        let report = analysis::check::check_whole(&model, &variants.variants, Some(&intent));
+        let report = analysis::check::check_whole(&model, &variants, Some(&intent));
         assert!(report.failed_proofs().next().is_none());
     }
     let ms = start.elapsed().as_secs_f64() * 1000.0 / f64::from(rounds);

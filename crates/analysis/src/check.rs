@@ -8,22 +8,22 @@
 mod finding;
 mod rules;
 mod suppression;
+mod whole;
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
 
 use model::Model;
 
 use crate::access::Access;
-use crate::intent::{Intent, Proof, prove};
+use crate::intent::{Intent, Proof};
 use crate::needs::{self, Need};
 use crate::reach::{Classes, Network};
-use crate::removal::{Removal, removals};
-use crate::variant::Variant;
+use crate::removal::Removal;
 
 pub use finding::{Finding, Severity};
 pub use rules::RULES;
 pub use suppression::Suppressed;
+pub use whole::{Exploration, check_whole};
 
 /// What rules look at.
 pub struct Facts<'a> {
@@ -128,6 +128,8 @@ pub struct Report {
     pub proofs: Vec<Proof>,
     /// With an intent file: each part of the template with what breaks without it.
     pub removals: Vec<Removal>,
+    /// Under which values of the template's parameters all this was asked.
+    pub exploration: Exploration,
 }
 
 impl Report {
@@ -139,38 +141,6 @@ impl Report {
 /// Runs every rule.
 pub fn check(model: &Model) -> Report {
     report(model, findings(&Facts::new(model)))
-}
-
-/// Runs every rule under every variant, proves the intent, and looks for what
-/// nothing depends on. A finding of one variant alone says of which.
-pub fn check_whole(model: &Model, variants: &[Variant], intent: Option<&Intent>) -> Report {
-    let models: Vec<&Model> = std::iter::once(model)
-        .chain(variants.iter().map(|one| &one.model))
-        .collect();
-    let mut facts = Facts::new(model).with_intent(intent);
-    facts.alternatives = &models;
-    facts.removals = intent
-        .map(|intent| removals(&models, intent))
-        .unwrap_or_default();
-    let mut found = findings(&facts);
-    let mut known: BTreeSet<(&str, String)> = found
-        .iter()
-        .map(|finding| (finding.rule, finding.message.clone()))
-        .collect();
-    for variant in variants {
-        for mut finding in findings(&Facts::new(&variant.model).with_intent(intent)) {
-            if known.insert((finding.rule, finding.message.clone())) {
-                finding.message += &format!(" (with {})", variant.name());
-                found.push(finding);
-            }
-        }
-    }
-    let mut report = report(model, found);
-    report.proofs = intent
-        .map(|intent| prove(&facts, intent))
-        .unwrap_or_default();
-    report.removals = facts.removals;
-    report
 }
 
 fn findings(facts: &Facts<'_>) -> Vec<Finding> {

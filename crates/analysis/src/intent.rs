@@ -23,8 +23,8 @@ mod parse;
 mod prove;
 
 pub use parse::{IntentFault, parse};
-pub(crate) use prove::filled;
 pub use prove::{Proof, holds, prove};
+pub(crate) use prove::{filled, is_askable};
 
 /// What an intent file states, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -22,4 +22,4 @@ pub mod removal;
 pub mod set;
 mod variant;
 
-pub use variant::{Variant, Variants, variants};
+pub use variant::{MAX_COMBINATIONS, Switch, Values, Variant, Variants, describe, variants};

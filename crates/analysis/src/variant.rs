@@ -1,96 +1,133 @@
 //! Which other systems does the same template describe?
 //!
-//! A parameter that a condition asks for switches parts on and off. Each of
-//! its other allowed values is one variant; values are tried one parameter at
-//! a time, up to a number that is reported.
+//! Parameters switch parts on and off. Those that could change an answer are
+//! switches; the template is evaluated under combinations of their values: all
+//! of them when they are few, else so many that each pair of values meets in
+//! one, up to a number. What was explored, and what was not, is told.
 
+mod cover;
+mod switch;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cfn::{Environment, Node, NodeKind, Template};
+use cfn::{Environment, Template};
 use model::Model;
 
-/// More variants than this are left out, and counted.
-const MAX_VARIANTS: usize = 32;
-/// A parameter with more allowed values than this is no switch.
-const MAX_VALUES: usize = 8;
+pub use switch::Switch;
 
-/// The template under one parameter's other value.
+/// Combinations looked at beside the given one.
+pub const MAX_COMBINATIONS: usize = 16;
+
+/// Values of some parameters, where they are not as given.
+pub type Values = BTreeMap<String, String>;
+
+/// The system under values other than the given ones.
 #[derive(Clone, Debug)]
 pub struct Variant {
-    pub parameter: String,
-    pub value: String,
+    pub values: Values,
     pub model: Model,
 }
 
-impl Variant {
-    /// `NatGateways=0`.
-    pub fn name(&self) -> String {
-        format!("{}={}", self.parameter, self.value)
-    }
+/// What a template describes beside the system it is given for.
+#[derive(Clone, Debug)]
+pub struct Variants<'t> {
+    template: &'t Template,
+    environment: &'t Environment,
+    /// The parameters that could change an answer, in the template's order.
+    pub switches: Vec<Switch>,
+    /// Parameters that conditions ask for, no other value of which is known.
+    pub untried: Vec<String>,
+    /// Those that were looked at.
+    pub explored: Vec<Variant>,
+    /// Combinations that the template's own rules forbid.
+    pub refused: usize,
+    /// Pairs of values that no explored combination has, as there was an end to them.
+    pub pairs_left: usize,
 }
 
-/// All variants, and how many were left out.
-#[derive(Clone, Debug, Default)]
-pub struct Variants {
-    pub variants: Vec<Variant>,
-    pub left_out: usize,
-}
-
-/// Evaluates the template under each other value of each switch.
-pub fn variants(template: &Template, environment: &Environment) -> Variants {
-    let mut found = Variants::default();
-    for (name, declaration) in &template.parameters {
-        let allowed = declaration
-            .get("AllowedValues")
-            .map(Node::items)
-            .unwrap_or_default();
-        let is_switch = (2..=MAX_VALUES).contains(&allowed.len())
-            && template
-                .conditions
-                .values()
-                .any(|entry| mentions(&entry.value, name));
-        if !is_switch {
-            continue;
+/// Evaluates the template under other values of its switches.
+pub fn variants<'t>(template: &'t Template, environment: &'t Environment) -> Variants<'t> {
+    let (switches, untried) = switch::find(template, environment);
+    let mut variants = Variants {
+        template,
+        environment,
+        switches,
+        untried,
+        explored: Vec::new(),
+        refused: 0,
+        pairs_left: 0,
+    };
+    let sizes: Vec<usize> = variants
+        .switches
+        .iter()
+        .map(|switch| switch.values.len())
+        .collect();
+    let chosen = cover::combinations(&sizes, MAX_COMBINATIONS);
+    variants.pairs_left = chosen.pairs_left;
+    for row in chosen.rows {
+        let picked = variants.switches.iter().zip(row);
+        let values: Values = picked
+            .filter(|(_, index)| *index > 0)
+            .map(|(switch, index)| (switch.parameter.clone(), switch.values[index].clone()))
+            .collect();
+        match variants.model(&values) {
+            Some(model) => variants.explored.push(Variant { values, model }),
+            None => variants.refused += 1,
         }
-        let default = declaration.get("Default").and_then(Node::as_text);
-        let given = environment.parameters.get(name).map(String::as_str);
-        let current = given.or(default);
-        let others = allowed
-            .iter()
-            .filter_map(Node::as_text)
-            .filter(|one| Some(*one) != current);
-        for value in others {
-            if found.variants.len() == MAX_VARIANTS {
-                found.left_out += 1;
-                continue;
+    }
+    variants
+}
+
+impl Variants<'_> {
+    /// How many combinations there are, the given one included.
+    pub fn combinations(&self) -> u128 {
+        let sizes = self.switches.iter().map(|switch| switch.values.len());
+        sizes.fold(1, |all: u128, size| all.saturating_mul(size as u128))
+    }
+
+    /// The system under some values; `None` when the template forbids them.
+    pub(crate) fn model(&self, values: &Values) -> Option<Model> {
+        let mut environment = self.environment.clone();
+        environment.parameters.extend(values.clone());
+        let (stack, faults) = cfn::evaluate(self.template, &environment);
+        let is_refused = faults.iter().any(cfn::Diagnostic::is_error);
+        (!is_refused).then(|| model::lower(&Arc::new(stack)))
+    }
+
+    /// The fewest of `values` that still have what `shows` looks for: the rest
+    /// go back, one after another, to what was given.
+    pub(crate) fn reduced(
+        &self,
+        values: &Values,
+        mut shows: impl FnMut(&Self, &Values) -> bool,
+    ) -> Values {
+        let mut kept = values.clone();
+        for parameter in values.keys() {
+            if kept.len() == 1 {
+                break;
             }
-            let mut environment = environment.clone();
-            environment
-                .parameters
-                .insert(name.clone(), value.to_owned());
-            let (stack, faults) = cfn::evaluate(template, &environment);
-            // A rule of the template may forbid the combination.
-            if faults.iter().any(cfn::Diagnostic::is_error) {
-                continue;
+            let mut fewer = kept.clone();
+            fewer.remove(parameter);
+            if shows(self, &fewer) {
+                kept = fewer;
             }
-            found.variants.push(Variant {
-                parameter: name.clone(),
-                value: value.to_owned(),
-                model: model::lower(&Arc::new(stack)),
-            });
         }
+        kept
     }
-    found
+
+    /// Names of the switches, for people.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let names = self.switches.iter();
+        names.map(|switch| switch.parameter.as_str()).collect()
+    }
 }
 
-/// Whether a parameter is named anywhere under a node.
-fn mentions(node: &Node, parameter: &str) -> bool {
-    match &node.kind {
-        NodeKind::Call(call) => {
-            call.argument.as_text() == Some(parameter) || mentions(&call.argument, parameter)
-        }
-        NodeKind::List(items) => items.iter().any(|item| mentions(item, parameter)),
-        NodeKind::Map(map) => map.values().any(|entry| mentions(&entry.value, parameter)),
-        _ => false,
-    }
+/// `HttpRedirect=false and NatGateways=0`.
+pub fn describe(values: &Values) -> String {
+    let pairs: Vec<String> = values
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.join(" and ")
 }

@@ -24,6 +24,13 @@ fn ours(more: &[(&str, &str)]) -> Model {
 }
 
 fn lower(text: &str, more: &[(&str, &str)]) -> Model {
+    let (template, environment) = source(text, more);
+    let (stack, faults) = cfn::evaluate(&template, &environment);
+    assert!(faults.is_empty(), "{faults:#?}");
+    model::lower(&Arc::new(stack))
+}
+
+fn source(text: &str, more: &[(&str, &str)]) -> (cfn::Template, cfn::Environment) {
     let local = std::fs::read_to_string(root().join("infra/kickytime.local.json")).unwrap();
     let local: serde_json::Value = serde_json::from_str(&local).unwrap();
     let mut parameters: BTreeMap<String, String> = BTreeMap::new();
@@ -43,9 +50,7 @@ fn lower(text: &str, more: &[(&str, &str)]) -> Model {
         stack_name: "kickytime".to_owned(),
         parameters,
     };
-    let (stack, faults) = cfn::evaluate(&template, &environment);
-    assert!(faults.is_empty(), "{faults:#?}");
-    model::lower(&Arc::new(stack))
+    (template, environment)
 }
 
 #[test]
@@ -69,6 +74,26 @@ fn nothing_is_found_in_our_template_under_any_of_its_switches() {
             .collect();
         assert!(found.is_empty(), "{parameters:?}: {found:#?}");
     }
+}
+
+/// What only changes sizes, subscriptions or sign-in pages is not varied.
+#[test]
+fn the_switches_are_those_that_could_change_an_answer() {
+    let (template, environment) = source(
+        &std::fs::read_to_string(root().join("infra/kickytime.yaml")).unwrap(),
+        &[],
+    );
+    let variants = analysis::variants(&template, &environment);
+    let names: Vec<_> = variants.names().into_iter().collect();
+    let expected = [
+        "DeletionProtection",
+        "GitHubOidcProviderArn",
+        "HttpRedirect",
+        "NatGateways",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!((variants.combinations(), variants.pairs_left), (24, 0));
+    assert!(variants.untried.is_empty(), "{:?}", variants.untried);
 }
 
 #[test]

@@ -15,6 +15,8 @@
 //! can PRINCIPAL ACTION RESOURCE [KEY=VALUE ...] allow|deny
 //! check RULE: RESOURCE, ...|nothing
 //! says RULE: part of a finding's message
+//! fails LINE: why the intent of that line fails
+//! explores PARAMETER, ...: COUNT of COUNT
 //! without PART: part of what breaks|nothing
 //! who-can ACTION RESOURCE: NAME[ on condition][ by NAME], ...
 //! ```
@@ -61,8 +63,9 @@ impl Case {
     /// The whole check, under every value the template's switches may have.
     fn report(&self) -> &Report {
         self.report.get_or_init(|| {
-            let variants = analysis::variants(&self.template, &environment());
-            check_whole(&self.model, &variants.variants, self.intent.as_ref())
+            let environment = environment();
+            let variants = analysis::variants(&self.template, &environment);
+            check_whole(&self.model, &variants, self.intent.as_ref())
         })
     }
 }
@@ -168,6 +171,8 @@ fn holds(case: &Case, statement: &str) -> Result<(), String> {
         "can" => can(&case.model, rest),
         "check" => check(case.report(), rest),
         "says" => says(case.report(), rest),
+        "fails" => fails(case.report(), rest),
+        "explores" => explores(case.report(), rest),
         "without" => without_part(case.report(), rest),
         "who-can" => who_can(&case.model, rest),
         _ => Err(format!("unknown verb `{verb}`")),
@@ -187,6 +192,37 @@ fn says(report: &Report, statement: &str) -> Result<(), String> {
         .any(|message| message.contains(words))
         .then_some(())
         .ok_or(format!("it says {messages:#?}"))
+}
+
+/// Why an intent does not hold.
+fn fails(report: &Report, statement: &str) -> Result<(), String> {
+    let (line, words) = statement.split_once(": ").ok_or("no words")?;
+    let found = report
+        .proofs
+        .iter()
+        .find(|proof| proof.statement.line.to_string() == line);
+    let failure = found.map(|proof| proof.failure.clone().unwrap_or_default());
+    failure
+        .as_ref()
+        .is_some_and(|failure| failure.contains(words) && !words.is_empty())
+        .then_some(())
+        .ok_or(format!("it is {failure:?}"))
+}
+
+/// Which parameters were varied, and how many combinations looked at.
+fn explores(report: &Report, expected: &str) -> Result<(), String> {
+    let exploration = &report.exploration;
+    let names: BTreeSet<&str> = exploration
+        .switches
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let names: Vec<_> = names.into_iter().collect();
+    let (tried, all) = (exploration.explored.len() + 1, exploration.combinations);
+    let found = format!("{}: {tried} of {all}", names.join(", "));
+    (found == expected)
+        .then_some(())
+        .ok_or(format!("it is {found}"))
 }
 
 /// What breaks when a part of the template is taken away.

@@ -49,6 +49,31 @@ pub fn holds(facts: &Facts<'_>, claim: &Claim) -> Result<(), String> {
     }
 }
 
+/// Whether everything a claim names is there to be asked about.
+pub(crate) fn is_askable(facts: &Facts<'_>, claim: &Claim) -> bool {
+    let network = &facts.network;
+    let is_call = |call: &Call| {
+        let resource = filled(facts.model, &call.resource);
+        let context = context(facts.model, call);
+        facts
+            .access()
+            .call(&call.action, &resource, &context)
+            .is_ok()
+    };
+    match claim {
+        Claim::Reach { from, to, .. } => {
+            place(network, from).is_ok() && target(network, to).is_ok()
+        }
+        Claim::ReachOnly { to, from } => {
+            target(network, to).is_ok() && from.iter().all(|one| place(network, one).is_ok())
+        }
+        Claim::Access {
+            call, principal, ..
+        } => is_call(call) && facts.access().subject(principal).is_ok(),
+        Claim::AccessOnly { call, .. } => is_call(call),
+    }
+}
+
 /// For an expected path, every kind of interface of FROM has one.
 fn reach(facts: &Facts<'_>, from: &str, to: &str, expected: bool) -> Result<(), String> {
     let network = &facts.network;

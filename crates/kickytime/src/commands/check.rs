@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use analysis::check::{Report, Severity, check_whole};
+use analysis::MAX_COMBINATIONS;
+use analysis::check::{Exploration, Report, Severity, check_whole};
 use analysis::intent::{self, Intent};
 
 use crate::cli::{Check, CheckFormat, FailOn};
@@ -18,14 +19,12 @@ pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, Co
     let fallback = source::local_parameters(&arguments.template.template)?;
     let loaded = source::load(&arguments.template, &fallback)?;
     let intent = intent(arguments)?;
-    let mut left_out = 0;
     let report = if loaded.has_errors() {
         Report::default()
     } else {
         let others = analysis::variants(&loaded.template, &loaded.environment);
-        left_out = others.left_out;
         let intent = intent.as_ref().map(|file| &file.intent);
-        check_whole(&loaded.model, &others.variants, intent)
+        check_whole(&loaded.model, &others, intent)
     };
     let (source, faults) = (&loaded.source, &loaded.diagnostics);
     render::data(&match arguments.format {
@@ -39,7 +38,7 @@ pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, Co
                 + &human::findings(source, &report.findings, terminal)
                 + &proofs(intent.as_ref(), &report)
                 + &not_analysed(&loaded)
-                + &summary(&loaded, &report, left_out)
+                + &summary(&loaded, &report)
         }
     })?;
     Ok(if loaded.has_errors() {
@@ -115,7 +114,7 @@ fn not_analysed(loaded: &Loaded) -> String {
     text
 }
 
-fn summary(loaded: &Loaded, report: &Report, left_out: usize) -> String {
+fn summary(loaded: &Loaded, report: &Report) -> String {
     let (resources, interfaces) = (loaded.stack.resources.len(), loaded.model.enis.len());
     let gaps = loaded.model.not_analysed.len();
     let name = &loaded.source.name;
@@ -154,16 +153,51 @@ fn summary(loaded: &Loaded, report: &Report, left_out: usize) -> String {
             "{needed} of {all} rules, routes, endpoints and statements needed"
         ));
     }
-    if left_out > 0 {
-        parts.push(format!("{} not tried", count(left_out, "variant")));
-    }
+    let explored = explored(&report.exploration);
     let rules = analysis::check::RULES.len();
     format!(
-        "{name}: {}; {}, {}, {rules} rules, {gaps} not analysed",
+        "{explored}{name}: {}; {}, {}, {rules} rules, {gaps} not analysed",
         parts.join(", "),
         count(resources, "resource"),
         count(interfaces, "network interface")
     )
+}
+
+/// Under which values all this was asked, when there is a choice.
+fn explored(exploration: &Exploration) -> String {
+    let mut text = String::new();
+    if !exploration.switches.is_empty() {
+        let names: Vec<&str> = exploration
+            .switches
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let (all, tried) = (exploration.combinations, exploration.explored.len() + 1);
+        let _ = write!(
+            text,
+            "explored {tried} of {all} combinations of {}",
+            names.join(", ")
+        );
+        match exploration.pairs_left {
+            _ if tried as u128 == all => {}
+            0 => text.push_str(": each value of one with each of every other"),
+            left => {
+                let _ = write!(
+                    text,
+                    " (at most {MAX_COMBINATIONS}: {left} pairs of values not met)"
+                );
+            }
+        }
+        if exploration.refused > 0 {
+            let _ = write!(text, ", {} refused by the template", exploration.refused);
+        }
+        text.push('\n');
+    }
+    if !exploration.untried.is_empty() {
+        let names = exploration.untried.join(", ");
+        let _ = writeln!(text, "no other value to try is known of {names}");
+    }
+    text
 }
 
 fn count(number: usize, noun: &str) -> String {

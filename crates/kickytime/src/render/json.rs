@@ -1,6 +1,6 @@
 //! Results as JSON: a stable form for programs, `"version": 1`.
 
-use analysis::check::{Finding, Report};
+use analysis::check::{Exploration, Finding, Report};
 use analysis::removal::Removal;
 use cfn::{Diagnostic, Severity, Source, Span};
 use model::NotAnalysed;
@@ -33,6 +33,7 @@ pub(crate) fn check(
                 "because": proof.failure,
             }))
             .collect::<Vec<_>>(),
+        "explored": exploration(&report.exploration),
         "removals": report.removals.iter().map(removal).collect::<Vec<_>>(),
         "notAnalysed": not_analysed.iter().map(gap).collect::<Vec<_>>(),
     })
@@ -66,6 +67,25 @@ fn finding(finding: &Finding) -> Value {
             .map(|(place, text)| json!({ "span": span(place.span), "message": text }))
             .collect::<Vec<_>>(),
         "hint": finding.hint,
+    })
+}
+
+/// Under which values of the parameters everything was asked.
+fn exploration(explored: &Exploration) -> Value {
+    json!({
+        "parameters": explored.switches.iter()
+            .map(|(name, values)| json!({
+                "name": name,
+                "values": values,
+                "decides": explored.deciding.contains(name),
+            }))
+            .collect::<Vec<_>>(),
+        "combinations": explored.explored,
+        "of": u64::try_from(explored.combinations).unwrap_or(u64::MAX),
+        "atMost": analysis::MAX_COMBINATIONS,
+        "pairsLeft": explored.pairs_left,
+        "refused": explored.refused,
+        "untried": explored.untried,
     })
 }
 

@@ -1,0 +1,317 @@
+//! Which parameters could change an answer, and to which values?
+//!
+//! A parameter that has few allowed values, or that a condition or a mapping
+//! asks for. Other values of the latter are those it is compared with, and one
+//! that is none of them. A parameter whose other values change nothing but what
+//! no rule looks at is no switch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cfn::{Environment, Function, Node, NodeKind, Stack, Template};
+
+/// A parameter with more allowed values than this is no switch.
+const MAX_VALUES: usize = 8;
+
+/// What stands for the value of a parameter that has none.
+const NO_VALUE: &str = "(no value)";
+
+/// Values to try where a parameter is only compared with others: what its own
+/// demands refuse is not tried.
+const PROBES: &[&str] = &[
+    "other",
+    "1",
+    "2",
+    "true",
+    "10.255.0.0/16",
+    "https://example.com/",
+    "example.com",
+    "someone@example.com",
+    "arn:aws:acm:us-east-1:000000000000:certificate/00000000-0000-0000-0000-000000000000",
+    "arn:aws:iam::000000000000:oidc-provider/token.actions.githubusercontent.com",
+    "arn:aws:iam::000000000000:role/other",
+];
+
+/// Types that no rule, need or intent looks at.
+const UNREAD: &[&str] = &[
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::AutoScaling::ScalingPolicy",
+    "AWS::CDK::Metadata",
+    "AWS::CloudFront::Function",
+    "AWS::CloudFront::ResponseHeadersPolicy",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Cognito::UserPool",
+    "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolGroup",
+    "AWS::Logs::MetricFilter",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+];
+
+/// Properties that none looks at, of types that some do.
+const UNREAD_PROPERTIES: &[(&str, &[&str])] = &[
+    ("AWS::Logs::LogGroup", &["RetentionInDays"]),
+    (
+        "AWS::RDS::DBInstance",
+        &[
+            "AllocatedStorage",
+            "DBInstanceClass",
+            "MultiAZ",
+            "StorageType",
+        ],
+    ),
+];
+
+/// A parameter with the values it is looked at under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switch {
+    pub parameter: String,
+    /// The given value first.
+    pub values: Vec<String>,
+}
+
+/// The switches of a template, and the parameters that would be ones if another
+/// value of theirs were known.
+pub(super) fn find(template: &Template, environment: &Environment) -> (Vec<Switch>, Vec<String>) {
+    let asked = Asked::new(template);
+    let mut given: Option<Stack> = None;
+    let (mut switches, mut untried) = (Vec::new(), Vec::new());
+    for (name, declaration) in &template.parameters {
+        let allowed = texts(declaration.get("AllowedValues"));
+        let compared = asked.compared.get(name.as_str());
+        let candidates: Vec<String> = match (allowed.len(), compared) {
+            (2..=MAX_VALUES, _) => allowed,
+            (0, Some(compared)) => {
+                let own = declaration.get("Default").and_then(Node::as_text);
+                let known = compared.iter().copied().chain(own);
+                known
+                    .chain(PROBES.iter().copied())
+                    .map(str::to_owned)
+                    .collect()
+            }
+            _ => continue,
+        };
+        let given = given.get_or_insert_with(|| cfn::evaluate(template, environment).0);
+        let current = given.parameters.get(name).and_then(cfn::Value::as_text);
+        let mut values = vec![current.unwrap_or(NO_VALUE).to_owned()];
+        let mut matters = asked.joint.contains(name.as_str());
+        let is_enumerated = declaration.get("AllowedValues").is_some();
+        let mut has_other = false;
+        for value in candidates {
+            let is_compared = compared.is_some_and(|all| all.contains(value.as_str()));
+            // One value that is none of those compared with stands for them all.
+            let is_spare = !is_enumerated && !is_compared;
+            let is_known = |current| compared.is_some_and(|all| all.contains(current));
+            let current_is_other = current.is_some_and(|current| !is_known(current));
+            if values.contains(&value) || is_spare && (has_other || current_is_other) {
+                continue;
+            }
+            let mut environment = environment.clone();
+            environment.parameters.insert(name.clone(), value.clone());
+            let (stack, faults) = cfn::evaluate(template, &environment);
+            let mut faults = faults.iter().filter(|fault| fault.is_error());
+            if faults.any(|fault| fault.code == "parameter-value") {
+                continue;
+            }
+            has_other |= is_spare;
+            matters = matters || changes(given, &stack);
+            values.push(value);
+        }
+        if values.len() == 1 {
+            untried.extend(compared.map(|_| name.clone()));
+        } else if matters {
+            switches.push(Switch {
+                parameter: name.clone(),
+                values,
+            });
+        }
+    }
+    (switches, untried)
+}
+
+fn texts(node: Option<&Node>) -> Vec<String> {
+    let items = node.map(Node::items).unwrap_or_default();
+    items
+        .iter()
+        .filter_map(Node::as_text)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether two stacks differ in something that is looked at.
+fn changes(one: &Stack, other: &Stack) -> bool {
+    let ids: BTreeSet<&String> = one.resources.keys().chain(other.resources.keys()).collect();
+    ids.into_iter().any(|id| {
+        let (Some(before), Some(after)) = (one.resources.get(id), other.resources.get(id)) else {
+            let there = one.resources.get(id).or_else(|| other.resources.get(id));
+            return there.is_some_and(|one| !UNREAD.contains(&one.resource_type.as_str()));
+        };
+        let kind = before.resource_type.as_str();
+        if UNREAD.contains(&kind) || before == after {
+            return false;
+        }
+        let unread = UNREAD_PROPERTIES.iter().find(|(name, _)| *name == kind);
+        let unread = unread.map(|(_, names)| *names).unwrap_or_default();
+        let names = before
+            .properties
+            .entries()
+            .chain(after.properties.entries());
+        let mut names = names.map(|(name, _)| name);
+        names.any(|name| {
+            !unread.contains(&name) && before.properties.get(name) != after.properties.get(name)
+        }) || before.metadata != after.metadata
+            || before.deletion_policy != after.deletion_policy
+    })
+}
+
+/// What conditions, rules and mappings ask parameters for.
+#[derive(Default)]
+struct Asked<'t> {
+    /// By parameter: the texts it is compared with.
+    compared: BTreeMap<&'t str, BTreeSet<&'t str>>,
+    /// Parameters that share a condition with another one, or stand where a
+    /// condition must hold first: alone they may change nothing.
+    joint: BTreeSet<&'t str>,
+}
+
+impl<'t> Asked<'t> {
+    fn new(template: &'t Template) -> Self {
+        let mut asked = Self::default();
+        for entry in template.conditions.values() {
+            asked.compare(template, &entry.value);
+            let mut names = BTreeSet::new();
+            parameters(template, &entry.value, &mut names, &mut BTreeSet::new());
+            if names.len() > 1 {
+                asked.joint.extend(names);
+            }
+        }
+        for declaration in template.resources.values() {
+            asked.compare_maps(template, &declaration.body);
+            let kind = declaration.get("Type").and_then(Node::as_text);
+            if kind.is_none_or(|kind| !UNREAD.contains(&kind)) {
+                let is_conditional = declaration.get("Condition").is_some();
+                asked.nested(template, &declaration.body, is_conditional);
+            }
+        }
+        asked
+    }
+
+    /// What stands in a resource that a condition guards, or in a branch.
+    fn nested(&mut self, template: &'t Template, node: &'t Node, mut is_inside: bool) {
+        if let Some(call) = node.as_call() {
+            let is_if = call.function == Function::If;
+            if is_inside {
+                self.joint.extend(mentioned(template, node));
+                let condition = call.argument.items().first().filter(|_| is_if);
+                if let Some(name) = condition.and_then(Node::as_text)
+                    && let Some(entry) = template.conditions.get(name)
+                {
+                    let mut names = BTreeSet::new();
+                    parameters(template, &entry.value, &mut names, &mut BTreeSet::new());
+                    self.joint.extend(names);
+                }
+            }
+            is_inside |= is_if;
+        }
+        children(node).for_each(|child| self.nested(template, child, is_inside));
+    }
+
+    fn compare(&mut self, template: &'t Template, node: &'t Node) {
+        if let NodeKind::Call(call) = &node.kind {
+            let items = call.argument.items();
+            let names = items.iter().filter_map(|item| referred(template, item));
+            if matches!(call.function, Function::Equals | Function::Contains) {
+                let texts = items.iter().flat_map(Node::items).filter_map(Node::as_text);
+                for name in names {
+                    self.compared.entry(name).or_default().extend(texts.clone());
+                }
+            }
+        }
+        self.compare_map(template, node);
+        children(node).for_each(|child| self.compare(template, child));
+    }
+
+    fn compare_maps(&mut self, template: &'t Template, node: &'t Node) {
+        self.compare_map(template, node);
+        children(node).for_each(|child| self.compare_maps(template, child));
+    }
+
+    /// A key of a mapping is compared with all the mapping has.
+    fn compare_map(&mut self, template: &'t Template, node: &'t Node) {
+        let NodeKind::Call(call) = &node.kind else {
+            return;
+        };
+        if call.function != Function::FindInMap {
+            return;
+        }
+        let items = call.argument.items();
+        let mapping = items.first().and_then(Node::as_text);
+        let mapping = mapping.and_then(|name| template.mappings.get(name)?.value.as_map());
+        let name = items.get(1).and_then(|item| referred(template, item));
+        if let (Some(mapping), Some(name)) = (mapping, name)
+            && mapping.len() <= MAX_VALUES
+        {
+            let keys = mapping.keys().map(String::as_str);
+            self.compared.entry(name).or_default().extend(keys);
+        }
+    }
+}
+
+/// The parameters a condition hangs on, by way of other conditions too.
+fn parameters<'t>(
+    template: &'t Template,
+    node: &'t Node,
+    found: &mut BTreeSet<&'t str>,
+    seen: &mut BTreeSet<&'t str>,
+) {
+    found.extend(referred(template, node));
+    let named = match &node.kind {
+        NodeKind::Call(call) if call.function == Function::Condition => call.argument.as_text(),
+        NodeKind::Map(map) if map.len() == 1 => node.get("Condition").and_then(Node::as_text),
+        _ => None,
+    };
+    if let Some(name) = named
+        && seen.insert(name)
+        && let Some(entry) = template.conditions.get(name)
+    {
+        parameters(template, &entry.value, found, seen);
+    }
+    for child in children(node) {
+        parameters(template, child, found, seen);
+    }
+}
+
+/// The parameter a node is a `Ref` of.
+fn referred<'t>(template: &'t Template, node: &'t Node) -> Option<&'t str> {
+    let call = node
+        .as_call()
+        .filter(|call| call.function == Function::Ref)?;
+    let name = call.argument.as_text()?;
+    template.parameters.contains_key(name).then_some(name)
+}
+
+/// The parameters a `Ref` or the text of a `Sub` names.
+fn mentioned<'t>(template: &'t Template, node: &'t Node) -> Vec<&'t str> {
+    let Some(call) = node.as_call() else {
+        return Vec::new();
+    };
+    if call.function != Function::Sub {
+        return referred(template, node).into_iter().collect();
+    }
+    let text = call.argument.items().first().and_then(Node::as_text);
+    let parts = text.unwrap_or_default().split("${").skip(1);
+    let names = parts.filter_map(|part| part.split('}').next());
+    names
+        .filter(|name| template.parameters.contains_key(*name))
+        .collect()
+}
+
+fn children(node: &Node) -> Box<dyn Iterator<Item = &Node> + '_> {
+    match &node.kind {
+        NodeKind::List(items) => Box::new(items.iter()),
+        NodeKind::Map(map) => Box::new(map.values().map(|entry| &entry.value)),
+        NodeKind::Call(call) => Box::new(std::iter::once(&call.argument)),
+        _ => Box::new(std::iter::empty()),
+    }
+}
