@@ -185,6 +185,6 @@ fn documents_and_parameters_of_systems_manager() {
     assert_eq!(tag.tags["Project"], "club");
     assert_eq!(
         not_analysed(&model),
-        ["value of `Content`: a text that is not a JSON object, in format YAML"]
+        ["13: value of `Content`: a text that is not a JSON object, in format YAML"]
     );
 }
