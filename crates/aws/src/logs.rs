@@ -109,6 +109,7 @@ pub struct Follow {
     told: Told,
     latest_ms: i64,
     is_at_end: bool,
+    interval: Duration,
 }
 
 impl Follow {
@@ -122,6 +123,7 @@ impl Follow {
             latest_ms: query.since_ms,
             query,
             is_at_end: false,
+            interval: INTERVAL,
         }
     }
 
@@ -139,7 +141,7 @@ impl Follow {
     /// As [`filter_log_events`].
     pub async fn next(&mut self) -> Result<Vec<LogEvent>, CallError> {
         if self.is_at_end && self.token.is_none() {
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(self.interval).await;
         }
         let asked = filter_log_events(&self.client, &self.query, self.token.as_deref());
         let (mut events, token) = asked.await?;
@@ -179,3 +181,6 @@ impl Told {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,3 +176,6 @@ pub async fn is_connected(client: &Client, target: &str) -> Result<bool, CallErr
         .await?;
     Ok(answer["Status"] == "connected")
 }
+
+#[cfg(test)]
+mod tests;

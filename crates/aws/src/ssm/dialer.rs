@@ -19,7 +19,7 @@ const SERVICE: &str = "ssmmessages";
 /// Starts sessions of one kind with one target.
 #[derive(Debug)]
 pub struct SessionStarter {
-    client: Client,
+    pub(super) client: Client,
     request: SessionRequest,
     client_id: String,
 }
