@@ -438,9 +438,16 @@ pub(crate) fn roles_of(model: &Model, workload: &str) -> Vec<(LogicalId, &'stati
         .and_then(|group| group.launch_template.as_ref())
         .and_then(|id| model.launch_templates.get(id))
         .or_else(|| model.launch_templates.get(workload));
-    let profile = template.and_then(|template| template.instance_profile.as_ref());
+    let instance = model.instances.get(workload);
+    let profile = match instance {
+        Some(instance) => instance.instance_profile.as_ref(),
+        None => template.and_then(|template| template.instance_profile.as_ref()),
+    };
     let profile = profile.and_then(|id| model.instance_profiles.get(id));
     let role = profile.and_then(|profile| profile.role.clone());
     roles.extend(role.map(|role| (role, "instance role")));
+    let function = model.functions.get(workload);
+    let role = function.and_then(|function| function.role.clone());
+    roles.extend(role.map(|role| (role, "function role")));
     roles
 }

@@ -8,7 +8,7 @@ mod chart;
 mod prices;
 
 use cfn::{Provenance, Value};
-use model::{EniKind, LogicalId, Model, VpcEndpointKind};
+use model::{EniKind, LoadBalancerKind, LogicalId, Model, VpcEndpointKind};
 
 pub use chart::{svg, terminal};
 pub use prices::{Price, Prices};
@@ -212,17 +212,16 @@ impl<'a> Ledger<'a> {
         let model = self.model;
         for balancer in model.load_balancers.values() {
             let (id, place) = (&balancer.id, &balancer.provenance);
-            self.hourly(
-                id,
-                place,
-                "load_balancer_hour",
-                1.0,
-                "load balancer".to_owned(),
-            );
+            let (hour, unit) = match balancer.kind {
+                LoadBalancerKind::Application => ("load_balancer_hour", "load_balancer_lcu_hour"),
+                LoadBalancerKind::Network => ("network_balancer_hour", "network_balancer_lcu_hour"),
+                LoadBalancerKind::Gateway => ("gateway_balancer_hour", "gateway_balancer_lcu_hour"),
+            };
+            self.hourly(id, place, hour, 1.0, "load balancer".to_owned());
             // One capacity unit is 1 GB an hour; little systems stay below it.
             let units = 1.0_f64.max(self.usage.viewer_gb / self.usage.hours.max(1.0));
             let what = format!("{units:.0} capacity unit at most");
-            self.hourly(id, place, "load_balancer_lcu_hour", units, what);
+            self.hourly(id, place, unit, units, what);
             if balancer.internet_facing {
                 let addresses = count(model.enis_of(id).count());
                 let what = format!("{addresses} public addresses");

@@ -8,7 +8,9 @@ mod svg;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{EniKind, LogicalId, Model, OriginKind, RouteTarget, VpcEndpointKind};
+use model::{
+    EniKind, LoadBalancerKind, LogicalId, Model, OriginKind, RouteTarget, VpcEndpointKind,
+};
 
 use crate::reach::{Classes, Network, matrix};
 
@@ -52,6 +54,7 @@ pub enum PartKind {
     LoadBalancer,
     Instance,
     Task,
+    Function,
     Endpoint,
     Database,
 }
@@ -253,7 +256,8 @@ fn kind(kind: EniKind) -> PartKind {
         EniKind::NatGateway => PartKind::NatGateway,
         EniKind::Instance => PartKind::Instance,
         EniKind::Task => PartKind::Task,
-        EniKind::Database => PartKind::Database,
+        EniKind::Function => PartKind::Function,
+        EniKind::Database | EniKind::Store => PartKind::Database,
         EniKind::Endpoint => PartKind::Endpoint,
     }
 }
@@ -275,13 +279,27 @@ fn detail(model: &Model, owners: &[&LogicalId], kind: EniKind) -> String {
             } else {
                 "internal"
             };
-            format!("load balancer, {facing}")
+            let kind = model.load_balancers.get(owner).map(|one| one.kind);
+            let kind = match kind {
+                Some(LoadBalancerKind::Network) => "network load balancer",
+                Some(LoadBalancerKind::Gateway) => "gateway load balancer",
+                _ => "load balancer",
+            };
+            format!("{kind}, {facing}")
         }
         EniKind::NatGateway => "NAT gateway".to_owned(),
-        EniKind::Instance => {
-            let group = model.auto_scaling_groups.get(owner);
-            let count = group.map_or(1, |group| group.desired_capacity);
-            format!("Auto Scaling group, {count} instances")
+        EniKind::Instance => match model.auto_scaling_groups.get(owner) {
+            Some(group) => format!("Auto Scaling group, {} instances", group.desired_capacity),
+            None if model.instances.contains_key(owner) => "instance".to_owned(),
+            None => "network interface".to_owned(),
+        },
+        EniKind::Function => "Lambda function".to_owned(),
+        EniKind::Store => {
+            let store = model.stores.get(owner);
+            let kind = store.map(|store| store.resource_type.as_str());
+            let mut words = kind.unwrap_or_default().split("::").skip(1);
+            let service = words.next().unwrap_or_default();
+            format!("{service} {}", words.next().unwrap_or_default())
         }
         EniKind::Task => match model.services.get(owner) {
             Some(service) => format!("ECS service, {} tasks", service.desired_count),

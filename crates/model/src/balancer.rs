@@ -4,10 +4,22 @@ use cfn::Provenance;
 
 use crate::LogicalId;
 
-/// An application load balancer with its listeners.
+/// What a load balancer looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadBalancerKind {
+    /// Requests.
+    Application,
+    /// Connections. Without security groups nothing filters it.
+    Network,
+    /// Packets, on their way through appliances.
+    Gateway,
+}
+
+/// A load balancer with its listeners.
 #[derive(Clone, Debug)]
 pub struct LoadBalancer {
     pub id: LogicalId,
+    pub kind: LoadBalancerKind,
     pub arn: String,
     pub name: String,
     /// `….elb.amazonaws.com`
@@ -36,7 +48,7 @@ pub struct Listener {
     pub id: LogicalId,
     pub arn: String,
     pub port: u16,
-    /// `HTTP` or `HTTPS`.
+    /// `HTTP`, `HTTPS`; of a network load balancer `TCP`, `TLS`, `UDP`, `TCP_UDP`.
     pub protocol: String,
     pub ssl_policy: Option<String>,
     pub certificates: Vec<CertificateReference>,
@@ -105,8 +117,14 @@ pub struct TargetGroup {
     pub name: String,
     pub port: u16,
     pub protocol: String,
-    /// `instance` or `ip`.
+    /// `instance`, `ip`, `lambda` or `alb`.
     pub target_type: String,
+    /// Instances and load balancers that the template registers by hand, with
+    /// the port if it says one.
+    pub targets: Vec<(LogicalId, Option<u16>)>,
+    /// Whether a target sees the client's address instead of the network load
+    /// balancer's.
+    pub preserve_client_ip: bool,
     pub vpc: Option<LogicalId>,
     pub health_check: HealthCheck,
     pub deregistration_delay_s: u32,

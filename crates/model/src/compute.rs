@@ -1,12 +1,13 @@
 //! What runs the programs: instances, groups of them, tasks, services.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use cfn::Provenance;
 
 use crate::LogicalId;
 
-/// How an instance is to be launched.
+/// How an instance is to be launched; a launch configuration is one too.
 #[derive(Clone, Debug)]
 pub struct LaunchTemplate {
     pub id: LogicalId,
@@ -14,7 +15,8 @@ pub struct LaunchTemplate {
     pub launch_template_id: String,
     pub instance_type: Option<String>,
     pub security_groups: Vec<LogicalId>,
-    pub associate_public_ip: bool,
+    /// Unsaid, the subnet decides.
+    pub associate_public_ip: Option<bool>,
     pub instance_profile: Option<LogicalId>,
     pub metadata_options: MetadataOptions,
     /// Tags of the instances.
@@ -52,6 +54,47 @@ pub struct LocalProgram {
     pub port: Option<u16>,
     pub log_group: Option<String>,
     pub environment: BTreeMap<String, String>,
+}
+
+/// An instance of its own, outside any group.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pub id: LogicalId,
+    /// `i-…`
+    pub instance_id: String,
+    pub instance_type: Option<String>,
+    /// In order of device index; empty when it runs outside the template's VPCs.
+    pub interfaces: Vec<NetworkInterface>,
+    pub instance_profile: Option<LogicalId>,
+    pub metadata_options: MetadataOptions,
+    pub provenance: Provenance,
+}
+
+/// An interface that is made with an instance, or for one.
+#[derive(Clone, Debug)]
+pub struct NetworkInterface {
+    /// The `AWS::EC2::NetworkInterface` it is, where it is one.
+    pub resource: Option<LogicalId>,
+    pub subnet: LogicalId,
+    pub security_groups: Vec<LogicalId>,
+    /// The address the template sets.
+    pub address: Option<Ipv4Addr>,
+    /// Whether it has a public address; unsaid, the subnet decides.
+    pub public: Option<bool>,
+}
+
+/// A Lambda function.
+#[derive(Clone, Debug)]
+pub struct Function {
+    pub id: LogicalId,
+    pub arn: String,
+    pub name: String,
+    pub role: Option<LogicalId>,
+    /// Where it reaches into a VPC; empty when it does not.
+    pub subnets: Vec<LogicalId>,
+    pub security_groups: Vec<LogicalId>,
+    pub environment: BTreeMap<String, String>,
+    pub provenance: Provenance,
 }
 
 /// A group of like instances.

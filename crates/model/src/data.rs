@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::LogicalId;
 
-/// An RDS database instance.
+/// An RDS database instance, or a cluster without instances of its own.
 #[derive(Clone, Debug)]
 pub struct Database {
     pub id: LogicalId,
@@ -15,6 +15,8 @@ pub struct Database {
     pub arn: String,
     /// `db.t4g.micro`
     pub instance_class: Option<String>,
+    /// The `AWS::RDS::DBCluster` it is an instance of.
+    pub cluster: Option<LogicalId>,
     pub engine: String,
     pub engine_version: Option<String>,
     /// Host name other resources see as `Endpoint.Address`.
@@ -34,6 +36,20 @@ pub struct Database {
     pub parameters: BTreeMap<String, String>,
     pub exported_logs: Vec<String>,
     pub tags: BTreeMap<String, String>,
+    pub provenance: Provenance,
+}
+
+/// A managed service that stands in a VPC with interfaces of its own and is not
+/// modelled further: a cache, a warehouse, a file system, a proxy.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub id: LogicalId,
+    pub resource_type: String,
+    /// What clients connect to, where the service or the template says.
+    pub port: Option<u16>,
+    pub subnets: Vec<LogicalId>,
+    pub security_groups: Vec<LogicalId>,
+    pub public: bool,
     pub provenance: Provenance,
 }
 

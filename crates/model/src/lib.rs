@@ -65,11 +65,16 @@ pub struct Model {
     // compute
     pub launch_templates: BTreeMap<LogicalId, LaunchTemplate>,
     pub auto_scaling_groups: BTreeMap<LogicalId, AutoScalingGroup>,
+    pub instances: BTreeMap<LogicalId, Instance>,
+    /// Those that belong to no instance of the template.
+    pub network_interfaces: BTreeMap<LogicalId, NetworkInterface>,
+    pub functions: BTreeMap<LogicalId, Function>,
     pub clusters: BTreeMap<LogicalId, Cluster>,
     pub task_definitions: BTreeMap<LogicalId, TaskDefinition>,
     pub services: BTreeMap<LogicalId, Service>,
     // data
     pub databases: BTreeMap<LogicalId, Database>,
+    pub stores: BTreeMap<LogicalId, Store>,
     pub secrets: BTreeMap<LogicalId, Secret>,
     pub keys: BTreeMap<LogicalId, Key>,
     pub log_groups: BTreeMap<LogicalId, LogGroup>,
@@ -150,7 +155,10 @@ impl Model {
 
     /// The stand-in id of the instance behind an interface: `i-…`.
     pub fn instance_id(&self, eni: &Eni) -> String {
-        physical::instance_id(&self.stack, &eni.id.0)
+        match self.instances.get(&eni.owner) {
+            Some(instance) => instance.instance_id.clone(),
+            None => physical::instance_id(&self.stack, &eni.id.0),
+        }
     }
 
     /// The interfaces that belong to a resource, in order of id.

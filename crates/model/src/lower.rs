@@ -10,14 +10,20 @@ mod ecs;
 mod elb;
 mod eni;
 mod iam;
+mod instance;
+mod lambda;
 mod rds;
+mod rds_cluster;
 mod secrets;
 mod security_group;
 mod ssm;
+mod store;
 
 use std::sync::Arc;
 
 use cfn::Stack;
+
+pub(crate) use rds::default_port;
 
 use crate::reader::Lowering;
 use crate::{LogicalId, Model, NotAnalysedSubject};
@@ -27,15 +33,29 @@ use crate::{LogicalId, Model, NotAnalysedSubject};
 const PASSIVE: &[&str] = &[
     "AWS::ApplicationAutoScaling::ScalableTarget",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::AutoScaling::LifecycleHook",
     "AWS::AutoScaling::ScalingPolicy",
+    "AWS::AutoScaling::ScheduledAction",
     "AWS::CDK::Metadata",
+    "AWS::CloudFormation::WaitCondition",
     "AWS::CloudFormation::WaitConditionHandle",
     "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::CompositeAlarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::Config::ConfigRule",
+    "AWS::EC2::KeyPair",
+    "AWS::EC2::PlacementGroup",
+    "AWS::EC2::Volume",
+    "AWS::EC2::VolumeAttachment",
     "AWS::Events::Rule",
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::Version",
+    "AWS::Logs::LogStream",
     "AWS::Logs::MetricFilter",
     "AWS::RDS::OptionGroup",
     "AWS::ResourceGroups::Group",
+    "AWS::Route53::HealthCheck",
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
@@ -49,7 +69,10 @@ const FOLDED: &[&str] = &[
     "AWS::Cognito::UserPoolDomain",
     "AWS::Cognito::UserPoolGroup",
     "AWS::EC2::EIP",
+    "AWS::EC2::EIPAssociation",
     "AWS::EC2::NetworkAclEntry",
+    "AWS::EC2::NetworkInterface",
+    "AWS::EC2::NetworkInterfaceAttachment",
     "AWS::EC2::Route",
     "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
@@ -64,6 +87,8 @@ const FOLDED: &[&str] = &[
     "AWS::IAM::Policy",
     "AWS::IAM::RolePolicy",
     "AWS::KMS::Alias",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBClusterParameterGroup",
     "AWS::RDS::DBParameterGroup",
     "AWS::RDS::DBSubnetGroup",
     "AWS::S3::BucketPolicy",
@@ -73,11 +98,13 @@ const FOLDED: &[&str] = &[
 /// Types with a map of their own in [`Model`].
 const LOWERED: &[&str] = &[
     "AWS::AutoScaling::AutoScalingGroup",
+    "AWS::AutoScaling::LaunchConfiguration",
     "AWS::CloudFront::Distribution",
     "AWS::CloudFront::OriginAccessControl",
     "AWS::CloudFront::ResponseHeadersPolicy",
     "AWS::Cognito::UserPool",
     "AWS::EC2::FlowLog",
+    "AWS::EC2::Instance",
     "AWS::EC2::InternetGateway",
     "AWS::EC2::LaunchTemplate",
     "AWS::EC2::NatGateway",
@@ -98,6 +125,7 @@ const LOWERED: &[&str] = &[
     "AWS::IAM::OIDCProvider",
     "AWS::IAM::Role",
     "AWS::KMS::Key",
+    "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
     "AWS::RDS::DBInstance",
     "AWS::Route53::RecordSet",
@@ -121,8 +149,11 @@ pub fn lower(stack: &Arc<Stack>) -> Model {
     certificate::lower(&lowering, &mut model);
     cloudfront::lower(&lowering, &mut model);
     autoscaling::lower(&lowering, &mut model);
+    instance::lower(&lowering, &mut model);
+    lambda::lower(&lowering, &mut model);
     ecs::lower(&lowering, &mut model);
     rds::lower(&lowering, &mut model);
+    store::lower(&lowering, &mut model);
     secrets::lower(&lowering, &mut model);
     ssm::lower(&lowering, &mut model);
     data::lower(&lowering, &mut model);
@@ -135,7 +166,7 @@ pub fn lower(stack: &Arc<Stack>) -> Model {
             model
                 .passive
                 .insert(LogicalId::new(&resource.logical_id), kind.to_owned());
-        } else if !FOLDED.contains(&kind) && !LOWERED.contains(&kind) {
+        } else if !FOLDED.contains(&kind) && !LOWERED.contains(&kind) && !store::knows(kind) {
             let subject = NotAnalysedSubject::ResourceType(kind.to_owned());
             lowering.report(subject, &resource.provenance.0);
         }

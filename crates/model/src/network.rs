@@ -312,7 +312,8 @@ pub struct Eni {
     pub address6: Option<Ipv6Addr>,
     /// Whether AWS gives it a public address or elastic IP.
     pub public: bool,
-    /// Empty for interfaces that security groups do not filter (NAT gateways).
+    /// Empty for interfaces that security groups do not filter: NAT gateways, and
+    /// network load balancers without any.
     pub security_groups: Vec<LogicalId>,
 }
 
@@ -330,7 +331,11 @@ pub enum EniKind {
     NatGateway,
     Instance,
     Task,
+    /// A Lambda function's way into the VPC; it takes no connections.
+    Function,
     Database,
+    /// A managed service other than a database of RDS.
+    Store,
     Endpoint,
 }
 

@@ -7,6 +7,8 @@
 
 use cfn::{Resource, Stack, Symbol};
 
+use crate::lower::default_port;
+
 /// References may lead through other references; a template whose names
 /// depend on each other deeper than this is not one people write.
 const MAX_DEPTH: usize = 16;
@@ -162,9 +164,24 @@ impl Ids<'_> {
                 self.name(resource, depth).to_lowercase(),
                 self.lower(&self.stack.stack_name, 11)
             ),
-            ("AWS::RDS::DBInstance", "Endpoint.Port") => self
-                .property(resource, "Port", depth)
-                .unwrap_or_else(|| "5432".to_owned()),
+            ("AWS::RDS::DBInstance" | "AWS::RDS::DBCluster", "Endpoint.Port") => {
+                let engine = self.property(resource, "Engine", depth);
+                let usual = default_port(&engine.unwrap_or_default());
+                self.property(resource, "Port", depth)
+                    .unwrap_or_else(|| usual.to_string())
+            }
+            ("AWS::RDS::DBCluster", "Endpoint.Address" | "ReadEndpoint.Address") => {
+                let part = if attribute.starts_with("Read") {
+                    "cluster-ro"
+                } else {
+                    "cluster"
+                };
+                format!(
+                    "{}.{part}-{}.{region}.rds.amazonaws.com",
+                    self.name(resource, depth).to_lowercase(),
+                    self.lower(&self.stack.stack_name, 12)
+                )
+            }
             ("AWS::RDS::DBInstance", "DbiResourceId") => format!("db-{}", self.upper(id, 26)),
             ("AWS::S3::Bucket", "DomainName") => {
                 format!("{}.s3.amazonaws.com", self.name(resource, depth))
@@ -199,7 +216,7 @@ impl Ids<'_> {
                 _,
                 "Arn" | "FunctionARN" | "UserPoolArn" | "ServiceArn" | "TopicArn"
                 | "LoadBalancerArn" | "TargetGroupArn" | "ListenerArn" | "DBInstanceArn"
-                | "CertificateArn" | "TaskDefinitionArn",
+                | "DBClusterArn" | "CertificateArn" | "TaskDefinitionArn",
             ) => self.arn(resource, depth)?,
             (
                 _,
@@ -234,10 +251,15 @@ impl Ids<'_> {
         let hash = self.hex("", id);
         Some(match resource.resource_type.as_str() {
             "AWS::EC2::VPC" => regional("ec2", format!("vpc/{}", self.reference(resource, depth)?)),
-            "AWS::ElasticLoadBalancingV2::LoadBalancer" => regional(
-                "elasticloadbalancing",
-                format!("loadbalancer/app/{}/{}", name(), &hash[..16]),
-            ),
+            "AWS::ElasticLoadBalancingV2::LoadBalancer" => regional("elasticloadbalancing", {
+                let kind = self.property(resource, "Type", depth);
+                let part = match kind.as_deref() {
+                    Some("network") => "net",
+                    Some("gateway") => "gwy",
+                    _ => "app",
+                };
+                format!("loadbalancer/{part}/{}/{}", name(), &hash[..16])
+            }),
             "AWS::ElasticLoadBalancingV2::TargetGroup" => regional(
                 "elasticloadbalancing",
                 format!("targetgroup/{}/{}", name(), &hash[..16]),
@@ -273,6 +295,7 @@ impl Ids<'_> {
                 regional("ecs", format!("service/{cluster}/{}", name()))
             }
             "AWS::RDS::DBInstance" => regional("rds", format!("db:{}", name().to_lowercase())),
+            "AWS::RDS::DBCluster" => regional("rds", format!("cluster:{}", name().to_lowercase())),
             "AWS::Cognito::UserPool" => regional(
                 "cognito-idp",
                 format!("userpool/{}", self.reference(resource, depth)?),
@@ -318,6 +341,7 @@ impl Ids<'_> {
     fn name(&self, resource: &Resource, depth: usize) -> String {
         let property = match resource.resource_type.as_str() {
             "AWS::RDS::DBInstance" => "DBInstanceIdentifier",
+            "AWS::RDS::DBCluster" => "DBClusterIdentifier",
             "AWS::RDS::DBSubnetGroup" => "DBSubnetGroupName",
             "AWS::RDS::DBParameterGroup" => "DBParameterGroupName",
             "AWS::S3::Bucket" => "BucketName",

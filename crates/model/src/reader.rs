@@ -194,6 +194,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reports a property that may be absent, with what follows from that here.
+    pub(crate) fn absent(&self, property: &str, consequence: &str) {
+        let subject = NotAnalysedSubject::Value {
+            property: property.to_owned(),
+            reason: format!("not there: {consequence}"),
+        };
+        self.lowering.report(subject, &self.provenance);
+    }
+
     fn lacking(&self, property: &str) {
         let subject = NotAnalysedSubject::Value {
             property: property.to_owned(),

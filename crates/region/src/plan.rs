@@ -14,13 +14,14 @@ pub mod ruleset;
 mod seed;
 mod settings;
 mod site;
+mod unrun;
 mod workload;
 
 #[cfg(test)]
 mod tests;
 
 use iam::PolicyDocument;
-use model::{EniKind, Model, VpcEndpointKind};
+use model::{EniKind, LoadBalancerKind, Model, VpcEndpointKind};
 
 pub use fault::PlanFault;
 pub use network::{INSTANCE_METADATA, LINK_LOCAL_RESOLVER, TASK_METADATA};
@@ -56,6 +57,7 @@ pub fn plan(
             "ask for fewer instances or tasks with a public address",
         );
     }
+    unrun::refuse(model, &mut faults);
     let names = names::internet(model, &public);
     let vpcs = model.vpcs.values();
     let blueprint = Blueprint {
@@ -122,7 +124,8 @@ fn interfaces(
 
 fn balancers(model: &Model, faults: &mut Faults) -> Vec<Balancer> {
     let mut balancers = Vec::new();
-    for balancer in model.load_balancers.values() {
+    let balanced = model.load_balancers.values();
+    for balancer in balanced.filter(|one| one.kind == LoadBalancerKind::Application) {
         let nodes = model
             .enis_of(&balancer.id)
             .filter(|eni| eni.kind == EniKind::LoadBalancer);

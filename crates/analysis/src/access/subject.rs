@@ -167,12 +167,15 @@ impl<'a> Access<'a> {
     }
 
     fn vpc_of_workload(&self, name: &str) -> Option<&'a LogicalId> {
-        let subnets = self
-            .model
-            .services
-            .get(name)
-            .map(|service| &service.subnets)
-            .or_else(|| Some(&self.model.auto_scaling_groups.get(name)?.subnets))?;
-        Some(&self.model.subnets.get(subnets.first()?)?.vpc)
+        let model = self.model;
+        let service = || model.services.get(name)?.subnets.first();
+        let group = || model.auto_scaling_groups.get(name)?.subnets.first();
+        let function = || model.functions.get(name)?.subnets.first();
+        let instance = || Some(&model.instances.get(name)?.interfaces.first()?.subnet);
+        let subnet = service()
+            .or_else(group)
+            .or_else(function)
+            .or_else(instance)?;
+        Some(&model.subnets.get(subnet)?.vpc)
     }
 }

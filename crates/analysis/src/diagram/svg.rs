@@ -295,7 +295,7 @@ fn colours(kind: PartKind) -> (&'static str, &'static str) {
         PartKind::Distribution => ("#ede7f6", "#673ab7"),
         PartKind::Bucket => ("#e8f5e9", "#2e7d32"),
         PartKind::NatGateway | PartKind::LoadBalancer => ("#fff8e1", "#b26a00"),
-        PartKind::Instance | PartKind::Task => ("#fff3e0", "#e65100"),
+        PartKind::Instance | PartKind::Task | PartKind::Function => ("#fff3e0", "#e65100"),
         PartKind::Endpoint => ("#e3f2fd", "#1565c0"),
         PartKind::Database => ("#e8eaf6", "#283593"),
     }

@@ -224,7 +224,10 @@ impl<'a> Search<'_, 'a> {
         let mut steps = onward(self.network, node, entered);
         if let Node::Eni(eni) = node
             && self.with_hosts
-            && matches!(eni.kind, EniKind::Instance | EniKind::Task)
+            && matches!(
+                eni.kind,
+                EniKind::Instance | EniKind::Task | EniKind::Function
+            )
         {
             steps.extend(self.connections(eni));
         }

@@ -5,13 +5,14 @@ use std::fmt;
 
 use model::{
     Action, Distribution, Eni, EniKind, Listener, LoadBalancer, LogicalId, Origin, OriginKind,
-    RuleCondition, TargetGroup,
+    PortRange, RuleCondition, TargetGroup, Traffic,
 };
 
 use super::connection::{End, connect};
+use super::filter::{self, Far};
 use super::network::Network;
-use super::verdict::{Blocker, Hop};
-use crate::set::TrafficSet;
+use super::verdict::{Blocker, Code, Hop};
+use crate::set::{AddressSet, TrafficSet};
 
 /// A place a request can be at.
 #[derive(Clone, Debug)]
@@ -205,15 +206,31 @@ fn listening(network: &Network<'_>, eni: &Eni) -> TrafficSet {
         .into_iter()
         .flat_map(|balancer| &balancer.listeners);
     ports.fold(TrafficSet::none(), |all, listener| {
-        all.union(&TrafficSet::tcp(listener.port))
+        all.union(&on_port(&listener.protocol, listener.port))
     })
+}
+
+/// The traffic that a listener or target group of a protocol speaks.
+pub(crate) fn on_port(protocol: &str, port: u16) -> TrafficSet {
+    let range = PortRange {
+        first: port,
+        last: port,
+    };
+    match protocol {
+        "UDP" | "QUIC" => Traffic::Udp(range).into(),
+        "TCP_UDP" => TrafficSet::tcp(port).union(&Traffic::Udp(range).into()),
+        _ => TrafficSet::tcp(port),
+    }
 }
 
 fn to_targets<'a>(network: &Network<'a>, eni: &'a Eni, entered: &TrafficSet) -> Vec<Step<'a>> {
     let Some(balancer) = network.model.load_balancers.get(&eni.owner) else {
         return Vec::new();
     };
-    let open = |listener: &&Listener| entered.tcp.contains(listener.port);
+    let open = |listener: &&Listener| {
+        let listens = on_port(&listener.protocol, listener.port);
+        !entered.intersection(&listens).is_empty()
+    };
     let mut steps = Vec::new();
     for listener in balancer.listeners.iter().filter(open) {
         let rules = listener.rules.iter().map(|rule| {
@@ -239,14 +256,48 @@ fn to_targets<'a>(network: &Network<'a>, eni: &'a Eni, entered: &TrafficSet) -> 
                 for (target, port) in targets(network, group) {
                     let from = End::Eni(eni);
                     let name = eni.id.to_string();
-                    let ports = TrafficSet::tcp(port);
+                    let ports = on_port(&group.protocol, port);
                     let before = vec![hop.clone()];
-                    steps.push(connection(network, &name, &from, target, &ports, before));
+                    let mut step = connection(network, &name, &from, target, &ports, before);
+                    if balancer.internet_facing && group.preserve_client_ip {
+                        admit_clients(network, balancer, group, target, &mut step);
+                    }
+                    steps.push(step);
                 }
             }
         }
     }
     steps
+}
+
+/// Behind a network load balancer that keeps the client's address, the target's
+/// groups have to admit that address, or the balancer's own groups.
+/// (Network Load Balancers, "Client IP preservation", "Security groups")
+fn admit_clients(
+    network: &Network<'_>,
+    balancer: &LoadBalancer,
+    group: &TargetGroup,
+    target: &Eni,
+    step: &mut Step<'_>,
+) {
+    let far = Far {
+        addresses: &AddressSet::internet(),
+        groups: &balancer.security_groups,
+    };
+    let admitted = filter::groups(network, &target.security_groups, false, far);
+    let traffic = step.traffic.intersection(&admitted.flows.traffic());
+    if traffic.is_empty() && !step.traffic.is_empty() {
+        step.blockers.push(Blocker {
+            code: Code::EniSgRulesMismatch,
+            component: target.id.to_string(),
+            text: format!(
+                "has no group that admits clients of the internet, whose addresses {} keeps",
+                group.id
+            ),
+            provenance: Some(group.provenance.clone()),
+        });
+    }
+    step.traffic = traffic;
 }
 
 fn forwarded(action: &Action) -> &[(LogicalId, u32)] {
@@ -273,7 +324,7 @@ pub(crate) fn forwarded_groups<'a>(
 }
 
 /// The interfaces behind a target group, with the port requests arrive on.
-pub(crate) fn targets<'a>(network: &Network<'a>, group: &TargetGroup) -> Vec<(&'a Eni, u16)> {
+pub(crate) fn targets<'a>(network: &Network<'a>, group: &'a TargetGroup) -> Vec<(&'a Eni, u16)> {
     let model = network.model;
     let services = model.services.values().flat_map(|service| {
         let mine = service
@@ -286,7 +337,9 @@ pub(crate) fn targets<'a>(network: &Network<'a>, group: &TargetGroup) -> Vec<(&'
         let mine = instances.target_groups.contains(&group.id);
         mine.then_some((&instances.id, group.port))
     });
-    let owners = services.chain(instances);
+    let registered = group.targets.iter();
+    let registered = registered.map(|(owner, port)| (owner, port.unwrap_or(group.port)));
+    let owners = services.chain(instances).chain(registered);
     owners
         .flat_map(|(owner, port)| model.enis_of(owner).map(move |eni| (eni, port)))
         .collect()

@@ -59,16 +59,21 @@ pub fn matrix(network: &Network<'_>) -> Matrix {
     }
 }
 
-/// Endpoints and NAT gateways answer; they start nothing of their own.
+/// Endpoints, NAT gateways and managed stores answer; they start nothing of
+/// their own.
 fn opens_connections(class: &Class<'_>) -> bool {
     !matches!(
         class.representative().kind,
-        EniKind::Endpoint | EniKind::NatGateway
+        EniKind::Endpoint | EniKind::NatGateway | EniKind::Store
     )
 }
 
+/// Nothing listens behind a NAT gateway's or a function's interface.
 fn takes_connections(class: &Class<'_>) -> bool {
-    class.representative().kind != EniKind::NatGateway
+    !matches!(
+        class.representative().kind,
+        EniKind::NatGateway | EniKind::Function
+    )
 }
 
 fn from_outside(network: &Network<'_>, class: &Class<'_>, rows: &mut Rows) {

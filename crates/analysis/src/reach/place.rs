@@ -261,7 +261,14 @@ fn owners<'a>(model: &'a Model, text: &str) -> Vec<&'a LogicalId> {
             .iter()
             .any(|listener| listener.id.as_str() == text)
     });
+    let by_cluster = model.databases.values().filter(|database| {
+        database
+            .cluster
+            .as_ref()
+            .is_some_and(|id| id.as_str() == text)
+    });
     own.into_iter()
+        .chain(by_cluster.map(|database| &database.id))
         .chain(by_template.map(|group| &group.id))
         .chain(by_definition.map(|service| &service.id))
         .chain(by_listener.map(|balancer| &balancer.id))

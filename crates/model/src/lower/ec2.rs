@@ -1,15 +1,16 @@
-//! VPC, subnets, gateways, routes, network ACLs, endpoints, flow logs.
+//! VPC, subnets, gateways, prefix lists, flow logs; routes, network ACLs and
+//! endpoints have files of their own.
+
+mod network_acl;
+mod route_table;
+mod vpc_endpoint;
+
+use std::collections::BTreeMap;
 
 use ipnet::Ipv6Net;
 
 use crate::reader::{Lowering, Reader};
-use crate::{
-    Destination, FlowLog, InternetGateway, LogicalId, Model, NatGateway, NetworkAcl,
-    NetworkAclEntry, PrefixList, Route, RouteTable, RouteTarget, Subnet, Vpc, VpcEndpoint,
-    VpcEndpointKind,
-};
-
-use super::security_group::{protocol, report_ports, traffic};
+use crate::{FlowLog, InternetGateway, LogicalId, Model, NatGateway, PrefixList, Subnet, Vpc};
 
 /// AWS-managed prefix lists that templates name by id. The id differs per
 /// region (VPC User Guide, "AWS-managed prefix lists").
@@ -33,9 +34,9 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
     internet_gateways(lowering, model);
     nat_gateways(lowering, model);
     prefix_lists(lowering, model);
-    endpoints(lowering, model);
-    route_tables(lowering, model);
-    network_acls(lowering, model);
+    vpc_endpoint::lower(lowering, model);
+    route_table::lower(lowering, model);
+    network_acl::lower(lowering, model);
     flow_logs(lowering, model);
 }
 
@@ -144,9 +145,6 @@ fn internet_gateways(lowering: &Lowering<'_>, model: &mut Model) {
 }
 
 fn nat_gateways(lowering: &Lowering<'_>, model: &mut Model) {
-    for resource in lowering.resources("AWS::EC2::EIP") {
-        lowering.reader(resource).skip(&["Tags", "Domain"]);
-    }
     for resource in lowering.resources("AWS::EC2::NatGateway") {
         let properties = lowering.reader(resource);
         properties.skip(&["Tags", "ConnectivityType"]);
@@ -193,236 +191,6 @@ fn prefix_lists(lowering: &Lowering<'_>, model: &mut Model) {
     }
 }
 
-fn endpoints(lowering: &Lowering<'_>, model: &mut Model) {
-    for resource in lowering.resources("AWS::EC2::VPCEndpoint") {
-        let properties = lowering.reader(resource);
-        properties.skip(&["Tags", "IpAddressType", "DnsOptions"]);
-        properties.require(&["VpcId", "ServiceName"]);
-        let id = LogicalId::new(&resource.logical_id);
-        let vpc = properties.reference("VpcId", &["AWS::EC2::VPC"]);
-        let kind = match properties.text("VpcEndpointType").as_deref() {
-            Some("Interface") => VpcEndpointKind::Interface {
-                subnets: properties.references("SubnetIds", &["AWS::EC2::Subnet"]),
-                security_groups: properties
-                    .references("SecurityGroupIds", &["AWS::EC2::SecurityGroup"]),
-                private_dns: properties.flag("PrivateDnsEnabled").unwrap_or(false),
-            },
-            _ => VpcEndpointKind::Gateway {
-                route_tables: properties.references("RouteTableIds", &["AWS::EC2::RouteTable"]),
-            },
-        };
-        let policy = properties.json("PolicyDocument");
-        let service_name = properties.text("ServiceName");
-        let (Some(vpc), Some(service_name)) = (vpc, service_name) else {
-            continue;
-        };
-        let endpoint = VpcEndpoint {
-            endpoint_id: own_id(lowering, &id),
-            vpc,
-            service_name,
-            kind,
-            policy,
-            provenance: properties.provenance.clone(),
-            id: id.clone(),
-        };
-        model.vpc_endpoints.insert(id, endpoint);
-    }
-}
-
-fn route_tables(lowering: &Lowering<'_>, model: &mut Model) {
-    for resource in lowering.resources("AWS::EC2::RouteTable") {
-        let properties = lowering.reader(resource);
-        properties.skip(&["Tags"]);
-        properties.require(&["VpcId"]);
-        let id = LogicalId::new(&resource.logical_id);
-        let Some(vpc) = properties.reference("VpcId", &["AWS::EC2::VPC"]) else {
-            continue;
-        };
-        let table = RouteTable {
-            route_table_id: own_id(lowering, &id),
-            vpc,
-            routes: Vec::new(),
-            subnets: Vec::new(),
-            provenance: properties.provenance.clone(),
-            id: id.clone(),
-        };
-        model.route_tables.insert(id, table);
-    }
-    for resource in lowering.resources("AWS::EC2::Route") {
-        let properties = lowering.reader(resource);
-        properties.require(&["RouteTableId"]);
-        let table = properties.reference("RouteTableId", &["AWS::EC2::RouteTable"]);
-        let route = destination(&properties).zip(target(&properties));
-        let Some(table) = table.and_then(|id| model.route_tables.get_mut(&id)) else {
-            continue;
-        };
-        if let Some((destination, target)) = route {
-            let provenance = properties.provenance.clone();
-            table.routes.push(Route {
-                destination,
-                target,
-                provenance,
-            });
-        }
-    }
-    for resource in lowering.resources("AWS::EC2::SubnetRouteTableAssociation") {
-        let properties = lowering.reader(resource);
-        let table = properties.reference("RouteTableId", &["AWS::EC2::RouteTable"]);
-        let subnet = properties.reference("SubnetId", &["AWS::EC2::Subnet"]);
-        let Some(table) = table.and_then(|id| model.route_tables.get_mut(&id)) else {
-            continue;
-        };
-        table.subnets.extend(subnet);
-    }
-    gateway_endpoint_routes(model);
-}
-
-/// A gateway endpoint adds a prefix-list route to each of its tables.
-/// (VPC User Guide, "Gateway endpoints")
-fn gateway_endpoint_routes(model: &mut Model) {
-    for endpoint in model.vpc_endpoints.values() {
-        let VpcEndpointKind::Gateway { route_tables } = &endpoint.kind else {
-            continue;
-        };
-        let suffix = endpoint.service_name.as_str();
-        let list = model.prefix_lists.values().find(|list| list.name == suffix);
-        // A service whose list id is not known here keeps its own name.
-        let list = list.map_or_else(|| suffix.to_owned(), |list| list.prefix_list_id.clone());
-        for table in route_tables {
-            if let Some(table) = model.route_tables.get_mut(table) {
-                table.routes.push(Route {
-                    destination: Destination::PrefixList(list.clone()),
-                    target: RouteTarget::VpcEndpoint(endpoint.id.clone()),
-                    provenance: endpoint.provenance.clone(),
-                });
-            }
-        }
-    }
-}
-
-fn destination(route: &Reader<'_>) -> Option<Destination> {
-    let v4 = route.parsed("DestinationCidrBlock", "not a CIDR block", |text| {
-        text.parse().ok()
-    });
-    let v6 = route.parsed(
-        "DestinationIpv6CidrBlock",
-        "not an IPv6 CIDR block",
-        |text| text.parse().ok(),
-    );
-    let list = route.text("DestinationPrefixListId");
-    route.require_one_of(&[
-        "DestinationCidrBlock",
-        "DestinationIpv6CidrBlock",
-        "DestinationPrefixListId",
-    ]);
-    v4.map(Destination::Cidr)
-        .or(v6.map(Destination::Cidr6))
-        .or(list.map(Destination::PrefixList))
-}
-
-fn target(route: &Reader<'_>) -> Option<RouteTarget> {
-    if route.value("GatewayId").is_some() {
-        return route
-            .reference("GatewayId", &["AWS::EC2::InternetGateway"])
-            .map(RouteTarget::InternetGateway);
-    }
-    if route.value("NatGatewayId").is_some() {
-        return route
-            .reference("NatGatewayId", &["AWS::EC2::NatGateway"])
-            .map(RouteTarget::NatGateway);
-    }
-    const OTHERS: &[&str] = &[
-        "CarrierGatewayId",
-        "EgressOnlyInternetGatewayId",
-        "InstanceId",
-        "LocalGatewayId",
-        "NetworkInterfaceId",
-        "TransitGatewayId",
-        "VpcEndpointId",
-        "VpcPeeringConnectionId",
-    ];
-    let other = OTHERS.iter().find_map(|key| Some((key, route.value(key)?)));
-    let Some((key, value)) = other else {
-        route.require_one_of(&["GatewayId", "NatGatewayId"]);
-        return None;
-    };
-    route.unusable(key, value, "a route target the model does not follow");
-    Some(RouteTarget::Other((*key).to_owned()))
-}
-
-fn network_acls(lowering: &Lowering<'_>, model: &mut Model) {
-    for resource in lowering.resources("AWS::EC2::NetworkAcl") {
-        let properties = lowering.reader(resource);
-        properties.skip(&["Tags"]);
-        properties.require(&["VpcId"]);
-        let id = LogicalId::new(&resource.logical_id);
-        let Some(vpc) = properties.reference("VpcId", &["AWS::EC2::VPC"]) else {
-            continue;
-        };
-        let acl = NetworkAcl {
-            network_acl_id: own_id(lowering, &id),
-            vpc,
-            entries: Vec::new(),
-            subnets: Vec::new(),
-            provenance: properties.provenance.clone(),
-            id: id.clone(),
-        };
-        model.network_acls.insert(id, acl);
-    }
-    for resource in lowering.resources("AWS::EC2::NetworkAclEntry") {
-        let properties = lowering.reader(resource);
-        properties.require(&["NetworkAclId", "Protocol", "RuleAction", "RuleNumber"]);
-        let acl = properties.reference("NetworkAclId", &["AWS::EC2::NetworkAcl"]);
-        let entry = network_acl_entry(&properties);
-        let Some(acl) = acl.and_then(|id| model.network_acls.get_mut(&id)) else {
-            continue;
-        };
-        acl.entries.extend(entry);
-    }
-    for resource in lowering.resources("AWS::EC2::SubnetNetworkAclAssociation") {
-        let properties = lowering.reader(resource);
-        let acl = properties.reference("NetworkAclId", &["AWS::EC2::NetworkAcl"]);
-        let subnet = properties.reference("SubnetId", &["AWS::EC2::Subnet"]);
-        let Some(acl) = acl.and_then(|id| model.network_acls.get_mut(&id)) else {
-            continue;
-        };
-        acl.subnets.extend(subnet);
-    }
-    for acl in model.network_acls.values_mut() {
-        acl.entries
-            .sort_by_key(|entry| (entry.egress, entry.rule_number));
-    }
-}
-
-fn network_acl_entry(properties: &Reader<'_>) -> Option<NetworkAclEntry> {
-    let cidr = properties.parsed("CidrBlock", "not a CIDR block", |text| text.parse().ok());
-    let cidr6 = properties.parsed("Ipv6CidrBlock", "not an IPv6 CIDR block", |text| {
-        text.parse().ok()
-    });
-    let ports = properties.child("PortRange");
-    let icmp = properties.child("Icmp");
-    let (from, to) = match (&ports, &icmp) {
-        (Some(ports), _) => (ports.number("From"), ports.number("To")),
-        (None, Some(icmp)) => (icmp.number("Type"), icmp.number("Code")),
-        (None, None) => (None, None),
-    };
-    let protocol = properties.parsed("Protocol", "not a protocol", protocol)?;
-    let traffic = traffic(protocol, from, to);
-    if traffic.is_none() {
-        report_ports(properties, &["PortRange", "Protocol"]);
-    }
-    let action = properties.text("RuleAction");
-    Some(NetworkAclEntry {
-        rule_number: properties.number("RuleNumber")?,
-        egress: properties.flag("Egress").unwrap_or(false),
-        allow: action.is_some_and(|action| action.eq_ignore_ascii_case("allow")),
-        traffic: traffic?,
-        cidr,
-        cidr6,
-        provenance: properties.provenance.clone(),
-    })
-}
-
 fn flow_logs(lowering: &Lowering<'_>, model: &mut Model) {
     for resource in lowering.resources("AWS::EC2::FlowLog") {
         let properties = lowering.reader(resource);
@@ -451,6 +219,53 @@ fn flow_logs(lowering: &Lowering<'_>, model: &mut Model) {
         };
         model.flow_logs.insert(id, log);
     }
+}
+
+/// What a resource is called, here and by AWS.
+struct Named {
+    logical: LogicalId,
+    physical: String,
+}
+
+/// The resources of a type that stand in a VPC of the template and have
+/// nothing else of their own: entries and associations are added to them.
+fn in_vpc<T>(
+    lowering: &Lowering<'_>,
+    kind: &str,
+    make: impl Fn(&Reader<'_>, Named, LogicalId) -> T,
+) -> BTreeMap<LogicalId, T> {
+    let mut found = BTreeMap::new();
+    for resource in lowering.resources(kind) {
+        let properties = lowering.reader(resource);
+        properties.skip(&["Tags"]);
+        properties.require(&["VpcId"]);
+        let Some(vpc) = properties.reference("VpcId", &["AWS::EC2::VPC"]) else {
+            continue;
+        };
+        let id = LogicalId::new(&resource.logical_id);
+        let physical = own_id(lowering, &id);
+        let named = Named {
+            logical: id.clone(),
+            physical,
+        };
+        found.insert(id, make(&properties, named, vpc));
+    }
+    found
+}
+
+/// The pairs that the associations of a type make: what is associated, and a subnet.
+fn subnets_of(
+    lowering: &Lowering<'_>,
+    associations: &str,
+    key: &str,
+    kind: &str,
+) -> Vec<(LogicalId, LogicalId)> {
+    let pair = |resource| {
+        let properties = lowering.reader(resource);
+        let owner = properties.reference(key, &[kind]);
+        owner.zip(properties.reference("SubnetId", &["AWS::EC2::Subnet"]))
+    };
+    lowering.resources(associations).filter_map(pair).collect()
 }
 
 fn own_id(lowering: &Lowering<'_>, id: &LogicalId) -> String {

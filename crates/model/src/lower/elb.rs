@@ -1,14 +1,18 @@
 //! Load balancers, listeners, rules, target groups.
 
-use cfn::Value;
-
 use crate::reader::{Lowering, Reader};
 use crate::{
-    Action, CertificateReference, HealthCheck, Listener, ListenerRule, LoadBalancer, LogicalId,
-    Model, RuleCondition, TargetGroup,
+    Action, CertificateReference, HealthCheck, Listener, ListenerRule, LoadBalancer,
+    LoadBalancerKind, LogicalId, Model, RuleCondition, TargetGroup,
 };
 
 const TARGET_GROUP: &[&str] = &["AWS::ElasticLoadBalancingV2::TargetGroup"];
+/// What can be registered with a target group by hand and has interfaces.
+const REGISTERED: &[&str] = &[
+    "AWS::EC2::Instance",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer",
+    "AWS::Lambda::Function",
+];
 const CERTIFICATE: &[&str] = &["AWS::CertificateManager::Certificate"];
 
 pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
@@ -63,10 +67,19 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
 }
 
 fn load_balancer(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> LoadBalancer {
-    properties.skip(&["Tags", "Type"]);
+    properties.skip(&["Tags"]);
     let attributes = properties.children("LoadBalancerAttributes");
-    let subnets = properties.references("Subnets", &["AWS::EC2::Subnet"]);
+    let mut subnets = properties.references("Subnets", &["AWS::EC2::Subnet"]);
+    for mapping in properties.children("SubnetMappings") {
+        mapping.skip(&["AllocationId", "IPv6Address", "PrivateIPv4Address"]);
+        subnets.extend(mapping.reference("SubnetId", &["AWS::EC2::Subnet"]));
+    }
     LoadBalancer {
+        kind: match properties.text("Type").as_deref() {
+            Some("network") => LoadBalancerKind::Network,
+            Some("gateway") => LoadBalancerKind::Gateway,
+            _ => LoadBalancerKind::Application,
+        },
         id: LogicalId::new(id),
         arn: ref_text(lowering, id),
         name: properties.text("Name").unwrap_or_else(|| id.to_owned()),
@@ -250,29 +263,30 @@ fn target_group(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> T
     let matcher = properties
         .child("Matcher")
         .and_then(|matcher| matcher.text("HttpCode"));
-    // Static registrations are not of the kind of system this runs.
-    if let Some(targets) = properties
-        .value("Targets")
-        .filter(|v| !Value::items(v).is_empty())
-    {
-        properties.unusable(
-            "Targets",
-            targets,
-            "statically registered targets are not followed",
-        );
-    }
+    let targets = properties.children("Targets");
+    let targets = targets.iter().filter_map(|target| {
+        target.skip(&["AvailabilityZone"]);
+        target.require(&["Id"]);
+        Some((target.reference("Id", REGISTERED)?, target.number("Port")))
+    });
+    let protocol = properties
+        .text("Protocol")
+        .unwrap_or_else(|| "HTTP".to_owned());
+    let target_type = properties
+        .text("TargetType")
+        .unwrap_or_else(|| "instance".to_owned());
+    let preserves = attribute("preserve_client_ip.enabled").map(|value| value == "true");
     let health_port = properties.text("HealthCheckPort");
     TargetGroup {
         id: LogicalId::new(id),
         arn: ref_text(lowering, id),
         name: properties.text("Name").unwrap_or_else(|| id.to_owned()),
         port: properties.number("Port").unwrap_or(80),
-        protocol: properties
-            .text("Protocol")
-            .unwrap_or_else(|| "HTTP".to_owned()),
-        target_type: properties
-            .text("TargetType")
-            .unwrap_or_else(|| "instance".to_owned()),
+        targets: targets.collect(),
+        preserve_client_ip: preserves
+            .unwrap_or_else(|| preserves_client_ip(&protocol, &target_type)),
+        protocol,
+        target_type,
         vpc: properties.reference("VpcId", &["AWS::EC2::VPC"]),
         health_check: HealthCheck {
             path: properties
@@ -297,6 +311,15 @@ fn target_group(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> T
             .unwrap_or_else(|| "round_robin".to_owned()),
         provenance: properties.provenance.clone(),
     }
+}
+
+/// Whether targets see the client's address when no attribute says so.
+/// (Network Load Balancers, "Client IP preservation")
+fn preserves_client_ip(protocol: &str, target_type: &str) -> bool {
+    matches!(
+        (protocol, target_type),
+        ("TCP" | "TLS", "instance") | ("UDP" | "TCP_UDP", _)
+    )
 }
 
 pub(super) fn ref_text(lowering: &Lowering<'_>, id: &str) -> String {

@@ -5,7 +5,7 @@
 //! interface id, past the four that AWS reserves.
 //! (VPC User Guide, "Subnet CIDR blocks")
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use cfn::{Stack, Symbol};
@@ -14,8 +14,8 @@ use ipnet::Ipv4Net;
 use crate::physical::{interface_id, resolve, rule_id};
 use crate::reader::Lowering;
 use crate::{
-    Eni, EniId, EniKind, LogicalId, Model, NotAnalysedSubject, Peer, SecurityGroup,
-    SecurityGroupRule, Traffic, VpcEndpointKind,
+    Eni, EniId, EniKind, LoadBalancerKind, LogicalId, Model, NotAnalysedSubject, Peer,
+    SecurityGroup, SecurityGroupRule, Subnet, Traffic, VpcEndpointKind,
 };
 
 /// The first four addresses of a subnet, and the last, are AWS's.
@@ -25,32 +25,36 @@ const MAX_PER_OWNER: u32 = 10_000;
 
 pub(super) fn imply(lowering: &Lowering<'_>, model: &mut Model) {
     let mut implied: Vec<Implied> = Vec::new();
+    of_network(model, &mut implied);
+    of_instances(model, &mut implied);
+    of_services(model, &mut implied);
+    of_data(model, &mut implied);
+    model.enis = addressed(lowering, model, implied);
+    default_groups(lowering.stack, model);
+}
+
+fn of_network(model: &Model, implied: &mut Vec<Implied>) {
     for balancer in model.load_balancers.values() {
-        let groups = &balancer.security_groups;
+        let (id, groups) = (&balancer.id, &balancer.security_groups);
         for subnet in &balancer.subnets {
-            let name = format!("{}/{subnet}", balancer.id);
-            let public = balancer.internet_facing;
-            implied.push(Implied::new(
-                name,
-                &balancer.id,
-                EniKind::LoadBalancer,
-                subnet,
-                public,
-                groups,
-            ));
+            implied.push(Implied {
+                public: Some(balancer.internet_facing),
+                ..Implied::new(
+                    format!("{id}/{subnet}"),
+                    id,
+                    EniKind::LoadBalancer,
+                    subnet,
+                    groups,
+                )
+            });
         }
     }
     for gateway in model.nat_gateways.values() {
-        let public = gateway.allocation.is_some();
         let (id, subnet) = (&gateway.id, &gateway.subnet);
-        implied.push(Implied::new(
-            id.to_string(),
-            id,
-            EniKind::NatGateway,
-            subnet,
-            public,
-            &[],
-        ));
+        implied.push(Implied {
+            public: Some(gateway.allocation.is_some()),
+            ..Implied::new(id.to_string(), id, EniKind::NatGateway, subnet, &[])
+        });
     }
     for endpoint in model.vpc_endpoints.values() {
         let VpcEndpointKind::Interface {
@@ -61,67 +65,92 @@ pub(super) fn imply(lowering: &Lowering<'_>, model: &mut Model) {
         else {
             continue;
         };
-        for subnet in subnets {
-            let name = format!("{}/{subnet}", endpoint.id);
-            let id = &endpoint.id;
-            implied.push(Implied::new(
-                name,
-                id,
-                EniKind::Endpoint,
-                subnet,
-                false,
-                security_groups,
-            ));
-        }
+        one_per_subnet(
+            implied,
+            &endpoint.id,
+            EniKind::Endpoint,
+            subnets,
+            security_groups,
+        );
     }
+}
+
+fn of_instances(model: &Model, implied: &mut Vec<Implied>) {
     for group in model.auto_scaling_groups.values() {
         let template = group
             .launch_template
             .as_ref()
             .and_then(|id| model.launch_templates.get(id));
         let Some(template) = template else { continue };
-        let public = template.associate_public_ip;
-        let groups = &template.security_groups;
         spread(
-            &mut implied,
+            implied,
             &group.id,
             EniKind::Instance,
             group.desired_capacity,
             &group.subnets,
-            public,
-            groups,
+            template.associate_public_ip,
+            &template.security_groups,
         );
     }
+    let own = model.instances.values().flat_map(|instance| {
+        let interfaces = instance.interfaces.iter().enumerate();
+        interfaces.map(move |(index, interface)| (&instance.id, index, interface))
+    });
+    let waiting = model.network_interfaces.iter();
+    let waiting = waiting.map(|(id, interface)| (id, 0, interface));
+    for (owner, index, interface) in own.chain(waiting) {
+        let name = match (&interface.resource, index) {
+            (Some(resource), _) => resource.to_string(),
+            (None, 0) => owner.to_string(),
+            (None, index) => format!("{owner}/{index}"),
+        };
+        let (subnet, groups) = (&interface.subnet, &interface.security_groups);
+        implied.push(Implied {
+            public: interface.public,
+            address: interface.address,
+            ..Implied::new(name, owner, EniKind::Instance, subnet, groups)
+        });
+    }
+}
+
+fn of_services(model: &Model, implied: &mut Vec<Implied>) {
     for service in model.services.values() {
-        let (public, groups) = (service.assign_public_ip, &service.security_groups);
         spread(
-            &mut implied,
+            implied,
             &service.id,
             EniKind::Task,
             service.desired_count,
             &service.subnets,
-            public,
-            groups,
+            Some(service.assign_public_ip),
+            &service.security_groups,
         );
     }
-    run_once(model, &mut implied);
+    run_once(model, implied);
+    for function in model.functions.values() {
+        let (subnets, groups) = (&function.subnets, &function.security_groups);
+        one_per_subnet(implied, &function.id, EniKind::Function, subnets, groups);
+    }
+}
+
+fn of_data(model: &Model, implied: &mut Vec<Implied>) {
     for database in model.databases.values() {
         let Some(subnet) = database.subnets.first() else {
             continue;
         };
-        let (public, groups) = (database.publicly_accessible, &database.security_groups);
-        let id = &database.id;
-        implied.push(Implied::new(
-            id.to_string(),
-            id,
-            EniKind::Database,
-            subnet,
-            public,
-            groups,
-        ));
+        let (id, groups) = (&database.id, &database.security_groups);
+        implied.push(Implied {
+            public: Some(database.publicly_accessible),
+            ..Implied::new(id.to_string(), id, EniKind::Database, subnet, groups)
+        });
     }
-    model.enis = addressed(lowering, model, implied);
-    default_groups(lowering.stack, model);
+    for store in model.stores.values() {
+        let first = implied.len();
+        let (subnets, groups) = (&store.subnets, &store.security_groups);
+        one_per_subnet(implied, &store.id, EniKind::Store, subnets, groups);
+        for interface in &mut implied[first..] {
+            interface.public = Some(store.public);
+        }
+    }
 }
 
 /// The security group of a VPC that AWS uses where none is named.
@@ -179,16 +208,11 @@ fn run_once(model: &Model, implied: &mut Vec<Implied>) {
         return;
     };
     for definition in model.task_definitions.values().filter(|task| task.run_once) {
-        let (public, groups) = (service.assign_public_ip, &service.security_groups);
-        let name = format!("{}/once", definition.id);
-        implied.push(Implied::new(
-            name,
-            &definition.id,
-            EniKind::Task,
-            subnet,
-            public,
-            groups,
-        ));
+        let (id, groups) = (&definition.id, &service.security_groups);
+        implied.push(Implied {
+            public: Some(service.assign_public_ip),
+            ..Implied::new(format!("{id}/once"), id, EniKind::Task, subnet, groups)
+        });
     }
 }
 
@@ -197,17 +221,20 @@ struct Implied {
     owner: LogicalId,
     kind: EniKind,
     subnet: LogicalId,
-    public: bool,
+    /// Unsaid, the subnet decides.
+    public: Option<bool>,
+    /// Set by the template.
+    address: Option<Ipv4Addr>,
     security_groups: Vec<LogicalId>,
 }
 
 impl Implied {
+    /// One without a public address.
     fn new(
         name: String,
         owner: &LogicalId,
         kind: EniKind,
         subnet: &LogicalId,
-        public: bool,
         security_groups: &[LogicalId],
     ) -> Self {
         Self {
@@ -215,9 +242,24 @@ impl Implied {
             owner: owner.clone(),
             kind,
             subnet: subnet.clone(),
-            public,
+            public: Some(false),
+            address: None,
             security_groups: security_groups.to_vec(),
         }
+    }
+}
+
+/// An interface in each subnet, as endpoints, functions and stores have them.
+fn one_per_subnet(
+    implied: &mut Vec<Implied>,
+    owner: &LogicalId,
+    kind: EniKind,
+    subnets: &[LogicalId],
+    groups: &[LogicalId],
+) {
+    for subnet in subnets {
+        let name = format!("{owner}/{subnet}");
+        implied.push(Implied::new(name, owner, kind, subnet, groups));
     }
 }
 
@@ -229,7 +271,7 @@ fn spread(
     kind: EniKind,
     count: u32,
     subnets: &[LogicalId],
-    public: bool,
+    public: Option<bool>,
     groups: &[LogicalId],
 ) {
     let subnets = subnets
@@ -237,14 +279,10 @@ fn spread(
         .cycle()
         .take(if subnets.is_empty() { 0 } else { usize::MAX });
     for (number, subnet) in (1..=count.min(MAX_PER_OWNER)).zip(subnets) {
-        implied.push(Implied::new(
-            format!("{owner}/{number}"),
-            owner,
-            kind,
-            subnet,
+        implied.push(Implied {
             public,
-            groups,
-        ));
+            ..Implied::new(format!("{owner}/{number}"), owner, kind, subnet, groups)
+        });
     }
 }
 
@@ -255,6 +293,7 @@ fn addressed(
 ) -> BTreeMap<EniId, Eni> {
     let mut homeless: BTreeMap<(LogicalId, LogicalId), u32> = BTreeMap::new();
     implied.sort_by(|a, b| a.name.cmp(&b.name));
+    let set: BTreeSet<Ipv4Addr> = implied.iter().filter_map(|one| one.address).collect();
     let mut used: BTreeMap<LogicalId, u32> = BTreeMap::new();
     let mut enis = BTreeMap::new();
     for interface in implied {
@@ -264,52 +303,78 @@ fn addressed(
         let next = used
             .entry(interface.subnet.clone())
             .or_insert(RESERVED_AT_START);
-        let first: u32 = subnet.cidr.network().into();
-        let last: u32 = subnet.cidr.broadcast().into();
-        let Some(address) = first.checked_add(*next).filter(|address| *address < last) else {
-            *homeless
-                .entry((interface.owner, interface.subnet))
-                .or_default() += 1;
+        let address = match interface.address {
+            Some(address) => subnet.cidr.contains(&address).then_some(address),
+            None => next_free(subnet, next, &set),
+        };
+        let Some(address) = address else {
+            let place = (interface.owner, interface.subnet);
+            *homeless.entry(place).or_default() += 1;
             continue;
         };
-        *next += 1;
-        let dual_stack = match interface.kind {
-            EniKind::LoadBalancer => model
-                .load_balancers
-                .get(&interface.owner)
-                .is_some_and(|balancer| balancer.dual_stack),
-            EniKind::Instance | EniKind::Task => subnet.assigns_ipv6,
-            EniKind::NatGateway | EniKind::Database | EniKind::Endpoint => false,
-        };
-        let host = u128::from(address - first);
-        let address6 = subnet
-            .cidr6
-            .filter(|_| dual_stack)
-            .map(|block| Ipv6Addr::from(u128::from(block.network()) | host));
-        let address = Ipv4Addr::from(address);
-        let groups = match (interface.kind, interface.security_groups) {
-            (EniKind::NatGateway, _) => Vec::new(),
-            (_, groups) if groups.is_empty() => vec![default_group(&subnet.vpc)],
-            (_, groups) => groups,
-        };
-        let id = EniId(interface.name);
-        let eni = Eni {
-            interface_id: interface_id(lowering.stack, &id.0),
-            owner: interface.owner,
-            kind: interface.kind,
-            subnet: interface.subnet,
-            address,
-            address6,
-            public: interface.public,
-            security_groups: groups,
-            id: id.clone(),
-        };
-        enis.insert(id, eni);
+        let eni = eni(lowering, model, interface, subnet, address);
+        enis.insert(eni.id.clone(), eni);
     }
     for ((owner, subnet), count) in homeless {
         no_address_left(lowering, &owner, &subnet, count);
     }
     enis
+}
+
+/// The next address of a subnet that nothing in the template has set.
+fn next_free(subnet: &Subnet, next: &mut u32, set: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
+    let first: u32 = subnet.cidr.network().into();
+    let last: u32 = subnet.cidr.broadcast().into();
+    loop {
+        let address = first.checked_add(*next).filter(|address| *address < last)?;
+        *next += 1;
+        let address = Ipv4Addr::from(address);
+        if !set.contains(&address) {
+            return Some(address);
+        }
+    }
+}
+
+fn eni(
+    lowering: &Lowering<'_>,
+    model: &Model,
+    interface: Implied,
+    subnet: &Subnet,
+    address: Ipv4Addr,
+) -> Eni {
+    let balancer = model.load_balancers.get(&interface.owner);
+    let dual_stack = match interface.kind {
+        EniKind::LoadBalancer => balancer.is_some_and(|balancer| balancer.dual_stack),
+        EniKind::Instance | EniKind::Task => subnet.assigns_ipv6,
+        EniKind::NatGateway
+        | EniKind::Function
+        | EniKind::Database
+        | EniKind::Store
+        | EniKind::Endpoint => false,
+    };
+    let host = u128::from(u32::from(address) - u32::from(subnet.cidr.network()));
+    let address6 = subnet
+        .cidr6
+        .filter(|_| dual_stack)
+        .map(|block| Ipv6Addr::from(u128::from(block.network()) | host));
+    // nothing filters a NAT gateway, nor a network load balancer without groups
+    let is_unfiltered = interface.kind == EniKind::NatGateway
+        || balancer.is_some_and(|balancer| balancer.kind != LoadBalancerKind::Application);
+    let mut groups = interface.security_groups;
+    if groups.is_empty() && !is_unfiltered {
+        groups.push(default_group(&subnet.vpc));
+    }
+    Eni {
+        interface_id: interface_id(lowering.stack, &interface.name),
+        owner: interface.owner,
+        kind: interface.kind,
+        address,
+        address6,
+        public: interface.public.unwrap_or(subnet.map_public_ip_on_launch),
+        security_groups: groups,
+        id: EniId(interface.name),
+        subnet: interface.subnet,
+    }
 }
 
 fn no_address_left(lowering: &Lowering<'_>, owner: &LogicalId, subnet: &LogicalId, count: u32) {

@@ -1,11 +1,12 @@
 //! Databases with their subnet and parameter groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::reader::{Lowering, Reader};
 use crate::{Database, LogicalId, MasterUser, Model};
 
 use super::elb::{attribute_text, ref_text};
+use super::rds_cluster;
 
 pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
     let mut subnets = BTreeMap::new();
@@ -30,6 +31,9 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
             group.unwrap_or_default(),
         );
     }
+    let mut clusters = rds_cluster::clusters(lowering, &subnets);
+    let mut with_instances = BTreeSet::new();
+    let mut replicas = Vec::new();
     for resource in lowering.resources("AWS::RDS::DBInstance") {
         let properties = lowering.reader(resource);
         let mut database = database(lowering, &properties, &resource.logical_id);
@@ -40,7 +44,38 @@ pub(super) fn lower(lowering: &Lowering<'_>, model: &mut Model) {
         let group = parameter_group.and_then(|id| parameters.get(&id).cloned());
         database.subnets = subnets.unwrap_or_default();
         database.parameters = group.unwrap_or_default();
+        let cluster = properties.reference("DBClusterIdentifier", &["AWS::RDS::DBCluster"]);
+        if let Some(cluster) = cluster.and_then(|id| clusters.get(&id)) {
+            rds_cluster::inherit(&mut database, cluster);
+            with_instances.insert(cluster.id.clone());
+        }
+        let source = properties.reference("SourceDBInstanceIdentifier", &["AWS::RDS::DBInstance"]);
+        replicas.extend(source.map(|source| (database.id.clone(), source)));
         model.databases.insert(database.id.clone(), database);
+    }
+    // a cluster stands where its instances do; one without (Serverless v1) by itself
+    clusters.retain(|id, _| !with_instances.contains(id));
+    model.databases.extend(clusters);
+    for (replica, source) in replicas {
+        if let Some(source) = model.databases.get(&source).cloned()
+            && let Some(replica) = model.databases.get_mut(&replica)
+        {
+            rds_cluster::replicate(replica, &source);
+        }
+    }
+}
+
+/// The port of an engine when the template names none.
+/// (Amazon RDS User Guide, `CreateDBInstance`, `Port`)
+pub(crate) fn default_port(engine: &str) -> u16 {
+    match engine {
+        "postgres" | "aurora-postgresql" => 5432,
+        engine if engine.starts_with("oracle") || engine.starts_with("custom-oracle") => 1521,
+        engine if engine.starts_with("sqlserver") || engine.starts_with("custom-sql") => 1433,
+        engine if engine.starts_with("db2") => 50000,
+        "mysql" | "mariadb" => 3306,
+        engine if engine.starts_with("aurora") => 3306,
+        _ => 5432,
     }
 }
 
@@ -58,6 +93,7 @@ fn database(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> Datab
         "EnableIAMDatabaseAuthentication",
         "EnablePerformanceInsights",
         "Iops",
+        "LicenseModel",
         "MaxAllocatedStorage",
         "MonitoringInterval",
         "MonitoringRoleArn",
@@ -65,8 +101,11 @@ fn database(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> Datab
         "PerformanceInsightsRetentionPeriod",
         "PreferredBackupWindow",
         "PreferredMaintenanceWindow",
+        "PromotionTier",
+        "StorageThroughput",
         "StorageType",
     ]);
+    let engine = properties.text("Engine").unwrap_or_default();
     let user = properties.text("MasterUsername");
     let password = properties.text("MasterUserPassword");
     Database {
@@ -74,10 +113,13 @@ fn database(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> Datab
         identifier: ref_text(lowering, id),
         arn: attribute_text(lowering, id, "DBInstanceArn"),
         instance_class: properties.text("DBInstanceClass"),
-        engine: properties.text("Engine").unwrap_or_default(),
+        cluster: None,
         engine_version: properties.text("EngineVersion"),
         endpoint: attribute_text(lowering, id, "Endpoint.Address"),
-        port: properties.number("Port").unwrap_or(5432),
+        port: properties
+            .number("Port")
+            .unwrap_or_else(|| default_port(&engine)),
+        engine,
         database_name: properties.text("DBName"),
         master_username: user.map(|name| MasterUser { name, password }),
         subnets: Vec::new(),

@@ -5,6 +5,7 @@ mod compute;
 mod data;
 mod edge;
 mod identity;
+mod instance;
 mod interface;
 mod network;
 mod security_group;

@@ -132,14 +132,15 @@ pub(super) fn reachable_families(addresses: &AddressSet, eni: &Eni) -> AddressSe
     addresses
 }
 
-/// Security groups do not filter a NAT gateway.
+/// Interfaces without groups are not filtered: NAT gateways, and network load
+/// balancers that have none.
 pub(super) fn groups<'a>(
     network: &Network<'a>,
     eni: &'a Eni,
     egress: bool,
     far: Far<'_>,
 ) -> Option<Gate<'a>> {
-    if eni.kind == EniKind::NatGateway {
+    if eni.security_groups.is_empty() {
         return None;
     }
     let admitted = filter::groups(network, &eni.security_groups, egress, far);
@@ -233,8 +234,10 @@ pub(super) fn moved<'a>(mut gate: Gate<'a>, addresses: &AddressSet) -> Gate<'a> 
 pub(super) fn ephemeral_ports(kind: EniKind) -> Ranges<u16> {
     match kind {
         EniKind::Instance | EniKind::Task | EniKind::Database => Ranges::of(32768, 60999),
-        EniKind::LoadBalancer | EniKind::NatGateway | EniKind::Endpoint => {
-            Ranges::of(1024, u16::MAX)
-        }
+        EniKind::LoadBalancer
+        | EniKind::NatGateway
+        | EniKind::Function
+        | EniKind::Store
+        | EniKind::Endpoint => Ranges::of(1024, u16::MAX),
     }
 }

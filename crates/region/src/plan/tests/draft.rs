@@ -42,6 +42,13 @@ impl Draft {
         self
     }
 
+    /// The first `from` of the text becomes `to`.
+    pub(super) fn replacing_first(mut self, from: &str, to: &str) -> Self {
+        assert!(self.text.contains(from), "no `{from}`");
+        self.text = self.text.replacen(from, to, 1);
+        self
+    }
+
     pub(super) fn line(&self, number: usize) -> &str {
         self.text.lines().nth(number.wrapping_sub(1)).unwrap_or("")
     }

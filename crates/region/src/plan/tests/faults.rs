@@ -230,3 +230,35 @@ fn all_at_once_in_the_order_of_the_text() {
     assert_eq!(lines.len(), 3, "{faults:?}");
     assert!(lines.is_sorted(), "{lines:?}");
 }
+
+/// What analysis understands and nothing here runs.
+#[test]
+fn instances_functions_stores_and_other_balancers() {
+    let more = "Resources:
+  Lone: { Type: AWS::EC2::Instance, Properties: { SubnetId: !Ref AppSubnetA } }
+  Waiting: { Type: AWS::EC2::NetworkInterface, Properties: { SubnetId: !Ref AppSubnetA } }
+  Function:
+    Type: AWS::Lambda::Function
+    Properties: { Code: { ZipFile: x }, Role: !GetAtt UsersTaskRole.Arn }
+  Mount: { Type: AWS::EFS::MountTarget, Properties: { FileSystemId: fs-1, SubnetId: !Ref AppSubnetA } }
+  Tcp: { Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: { Type: network, Subnets: [!Ref AppSubnetA] } }
+";
+    let draft = template().replacing_first("Resources:\n", more);
+    assert_snapshot!(told(&draft), @r"
+    Lone | Lone: { Type: AWS::EC2::Instance, Properties: { SubnetId: !Ref AppSubnetA } }
+      an instance outside an Auto Scaling group is not run here: `Lone`
+      hint: leave it out under a condition to run the rest; `check` and `reach` cover it
+    Waiting | Waiting: { Type: AWS::EC2::NetworkInterface, Properties: { SubnetId: !Ref AppSubnetA } }
+      a network interface without an instance is not run here: `Waiting`
+      hint: leave it out under a condition to run the rest; `check` and `reach` cover it
+    Function | Function:
+      a Lambda function is not run here: `Function`
+      hint: leave it out under a condition to run the rest; `check` and `reach` cover it
+    Mount | Mount: { Type: AWS::EFS::MountTarget, Properties: { FileSystemId: fs-1, SubnetId: !Ref AppSubnetA } }
+      `AWS::EFS::MountTarget` is not run here: `Mount`
+      hint: leave it out under a condition to run the rest; `check` and `reach` cover it
+    Tcp | Tcp: { Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: { Type: network, Subnets: [!Ref AppSubnetA] } }
+      a network load balancer is not run here: `Tcp`
+      hint: leave it out under a condition to run the rest; `check` and `reach` cover it
+    ");
+}
