@@ -216,6 +216,7 @@ impl<'a> Access<'a> {
             .and_then(|endpoint| self.store.endpoint(&endpoint.id));
         let policies = Policies {
             identity: &subject.policies,
+            boundary: subject.boundary.as_ref(),
             resource: resource_document.map(Document::as_resource_policy),
             endpoint: endpoint.map(|document| &document.named),
             ..Policies::default()

@@ -30,6 +30,10 @@ pub(crate) struct Store<'a> {
     pub(crate) faults: Vec<(Provenance, PolicyFault)>,
     /// Managed policies outside the template whose content is not known here.
     pub(crate) unknown: Vec<(LogicalId, String)>,
+    /// By role: what it may do at most.
+    boundaries: BTreeMap<LogicalId, Named>,
+    /// Boundaries whose content is not known here, and which so far do not count.
+    pub(crate) unknown_boundaries: BTreeMap<LogicalId, String>,
 }
 
 impl<'a> Store<'a> {
@@ -73,7 +77,34 @@ impl<'a> Store<'a> {
         }
         store.endpoints(model);
         store.managed(model);
+        store.boundaries(model);
         store
+    }
+
+    pub(crate) fn boundary(&self, role: &LogicalId) -> Option<&Named> {
+        self.boundaries.get(role)
+    }
+
+    /// A boundary is a managed policy: one of the template, or AWS's.
+    fn boundaries(&mut self, model: &'a Model) {
+        for role in model.roles.values() {
+            let Some(arn) = &role.permissions_boundary else {
+                continue;
+            };
+            let own = self
+                .managed
+                .iter()
+                .find(|(id, _)| model.resolve(&Symbol::Ref(id.to_string())).as_ref() == Some(arn));
+            let known = own.map(|(_, named)| named.clone());
+            match known.or_else(|| managed::find(arn)) {
+                Some(named) => {
+                    self.boundaries.insert(role.id.clone(), named);
+                }
+                None => {
+                    self.unknown_boundaries.insert(role.id.clone(), arn.clone());
+                }
+            }
+        }
     }
 
     pub(crate) fn identity(&self, role: &LogicalId) -> &[Named] {
@@ -208,10 +239,21 @@ pub(crate) struct StatementHolder {
     pub(crate) document: String,
 }
 
+impl StatementHolder {
+    /// The part the document plays.
+    pub(crate) fn policy_kind(&self) -> PolicyKind {
+        match self.kind {
+            HolderKind::Identity | HolderKind::Managed => PolicyKind::Identity,
+            HolderKind::Resource(kind) => kind,
+            HolderKind::Endpoint => PolicyKind::Endpoint,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HolderKind {
     Identity,
-    Resource,
+    Resource(PolicyKind),
     Endpoint,
     Managed,
 }
@@ -237,7 +279,11 @@ impl Store<'_> {
             );
         }
         for (id, document) in &self.resources {
-            all.push(holder(HolderKind::Resource, id, &document.named));
+            all.push(holder(
+                HolderKind::Resource(document.kind),
+                id,
+                &document.named,
+            ));
         }
         for (id, document) in &self.endpoints {
             all.push(holder(HolderKind::Endpoint, id, &document.named));
@@ -256,7 +302,7 @@ impl Store<'_> {
                     .iter()
                     .find(|named| named.name == holder.document)?
             }
-            HolderKind::Resource => &self.resources.get(&holder.id)?.named,
+            HolderKind::Resource(_) => &self.resources.get(&holder.id)?.named,
             HolderKind::Endpoint => &self.endpoints.get(&holder.id)?.named,
             HolderKind::Managed => self.managed.get(&holder.id)?,
         };
@@ -271,7 +317,7 @@ impl Store<'_> {
                     .iter_mut()
                     .find(|named| named.name == holder.document)?
             }
-            HolderKind::Resource => &mut self.resources.get_mut(&holder.id)?.named,
+            HolderKind::Resource(_) => &mut self.resources.get_mut(&holder.id)?.named,
             HolderKind::Endpoint => &mut self.endpoints.get_mut(&holder.id)?.named,
             HolderKind::Managed => self.managed.get_mut(&holder.id)?,
         };

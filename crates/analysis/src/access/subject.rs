@@ -13,6 +13,8 @@ pub struct Subject<'a> {
     pub name: String,
     pub principal: Principal,
     pub policies: Vec<Named>,
+    /// What it may do at most.
+    pub boundary: Option<Named>,
     /// The VPC its calls come from, when it runs in one.
     pub vpc: Option<&'a LogicalId>,
 }
@@ -24,6 +26,7 @@ impl<'a> Subject<'a> {
             name: name.to_owned(),
             principal,
             policies: Vec::new(),
+            boundary: None,
             vpc: None,
         }
     }
@@ -105,6 +108,7 @@ impl<'a> Access<'a> {
             name: id.to_string(),
             principal: principal.unwrap_or_else(Principal::anonymous),
             policies: self.store.identity(id).to_vec(),
+            boundary: self.store.boundary(id).cloned(),
             vpc: None,
         }
     }
@@ -121,6 +125,7 @@ impl<'a> Access<'a> {
             name: format!("holders of {name}"),
             principal: kind.into(),
             policies: vec![policy.clone()],
+            boundary: None,
             vpc: None,
         }
     }

@@ -32,6 +32,7 @@ rules! {
     target_port "target-port" Error;
     origin_certificate "origin-certificate" Error;
     origin_protocol "origin-protocol" Error;
+    policy_document "policy-document" Error;
     permission_missing "permission-missing" Error;
     permission_excess "permission-excess" Warning;
     role_trust "role-trust" Error;

@@ -2,7 +2,9 @@
 //!
 //! ## What it does
 //! Evaluates each call a workload must make (pull its image, write its log, read its secret, speak
-//! to Systems Manager) with the role's policies, key policies included.
+//! to Systems Manager, whatever is declared for it) with the role's policies, its boundary and key policies
+//! included. Where a role has a managed policy or a boundary that is not in the template and not known
+//! here, a note says what is not judged because of it.
 //!
 //! ## Why is this bad
 //! It fails when it runs: `AccessDenied` in the middle of a deployment.
@@ -18,14 +20,18 @@
 //! ## References
 //! - Amazon ECS Developer Guide, "Task execution IAM role", "Task IAM role"
 
-use iam::Context;
+use std::collections::BTreeMap;
 
-use super::super::{Facts, Finding};
+use iam::Context;
+use model::LogicalId;
+
+use super::super::{Facts, Finding, Severity};
 
 pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut unjudged: BTreeMap<&LogicalId, Vec<String>> = BTreeMap::new();
     for need in &facts.needs {
-        if need.action == "s3:GetObject" {
+        if need.role.is_none() && need.action == "s3:GetObject" && !need.is_declared {
             continue; // signed by ECR
         }
         let (action, resource) = (need.action.as_ref(), &need.resource);
@@ -38,11 +44,11 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
         let Ok(call) = facts.access().call(action, resource, &Context::new()) else {
             continue;
         };
-        // A managed policy nobody here knows may well allow it.
-        if facts.access().store.unknown.iter().any(|(holder, _)| holder == role) {
+        let answer = facts.access().ask(&facts.access().role(role), call);
+        if is_open(facts, role, answer.is_allowed()) {
+            unjudged.entry(role).or_default().push(format!("{action} on {resource}"));
             continue;
         }
-        let answer = facts.access().ask(&facts.access().role(role), call);
         for part in answer.parts.iter().filter(|part| !part.evaluation.is_allowed()) {
             let message = format!(
                 "{role} may not {} on {}, which {} needs: {}",
@@ -60,5 +66,37 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
             findings.push(finding);
         }
     }
+    findings.extend(unjudged.into_iter().filter_map(|(role, calls)| note(facts, role, calls)));
     findings
+}
+
+/// Whether a policy nobody here knows could turn the answer round: an attached one
+/// a "no", a boundary a "yes".
+fn is_open(facts: &Facts<'_>, role: &LogicalId, is_allowed: bool) -> bool {
+    let store = &facts.access().store;
+    if is_allowed {
+        store.unknown_boundaries.contains_key(role)
+    } else {
+        store.unknown.iter().any(|(holder, _)| holder == role)
+    }
+}
+
+/// What cannot be told, and because of what.
+fn note(facts: &Facts<'_>, role: &LogicalId, mut calls: Vec<String>) -> Option<Finding> {
+    let store = &facts.access().store;
+    let attached = store.unknown.iter().filter(|(holder, _)| holder == role).map(|(_, arn)| arn);
+    let unknown: Vec<String> = attached
+        .chain(store.unknown_boundaries.get(role))
+        .map(|arn| format!("`{arn}`"))
+        .collect();
+    calls.sort();
+    calls.dedup();
+    let are = if unknown.len() == 1 { "is" } else { "are" };
+    let message = format!(
+        "not judged whether {role} may {}: {} {are} not known here",
+        calls.join(", "),
+        unknown.join(", ")
+    );
+    let place = &facts.model.roles.get(role)?.provenance;
+    Some(Finding::at(place, message).at_most(Severity::Note))
 }
