@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::relay::Side;
-use crate::world::{OURS, World, destination, echo, locked, pattern, until, within};
+use crate::relay::locked;
+use crate::world::{OURS, World, destination, echo, pattern, until, within};
 
 /// Sends so much there and back, and compares.
 async fn transfer(stream: &mut TcpStream, bytes: usize, seed: u64) {

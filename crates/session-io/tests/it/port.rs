@@ -7,9 +7,8 @@ use session_io::{ForwardError, ForwardEvent, Served};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::world::{
-    AgentKind, OFFICIAL, OURS, World, destination, echo, locked, pattern, until, within,
-};
+use crate::relay::locked;
+use crate::world::{AgentKind, OFFICIAL, OURS, World, destination, echo, pattern, until, within};
 
 /// Writes everything, half-closes, reads to the end.
 async fn exchange(stream: &mut TcpStream, data: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,8 +20,6 @@ use tokio::time::{Instant, sleep_until};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-
-use crate::world::locked;
 
 /// Messages on their way to one end.
 const INBOX: usize = 256;
@@ -399,4 +397,8 @@ impl Dial for RelayDial {
             .map_err(|error| DialError::Unavailable(error.into()))?;
         Ok(socket)
     }
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no test panics with a lock")
 }

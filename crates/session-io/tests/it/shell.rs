@@ -17,8 +17,9 @@ use tokio::io::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::relay::locked;
 use crate::relay::{Relay, RelayDial, Side};
-use crate::world::{endurance, locked, until, within};
+use crate::world::{endurance, until, within};
 
 /// A stand-in for KMS: one key, under one name.
 #[derive(Clone, Copy)]

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::relay::{Relay, RelayDial, Side};
+use crate::relay::{Relay, RelayDial, Side, locked};
 
 /// Nothing in these tests takes longer, unless it hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -270,8 +270,4 @@ pub(crate) fn pattern(length: usize, seed: u64) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().expect("no test panics with a lock")
 }
