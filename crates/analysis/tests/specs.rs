@@ -1,7 +1,8 @@
 //! Runs the literate specs: each `specs/*.md` is prose for people, templates
 //! and what must be answered about them.
 //!
-//! A block ` ```yaml base ` is the resources later blocks build on; ` ```yaml `
+//! A block ` ```yaml base ` is the resources later blocks build on, ` ```yaml
+//! base=FILE ` those of another spec; ` ```yaml `
 //! adds resources to the base, and ` ```yaml without=A,B ` first takes some of
 //! it away. A block that has a line `Resources:` may say more before it:
 //! parameters and conditions. A block ` ```toml ` is the intent file beside the
@@ -22,9 +23,9 @@
 //! ```
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use analysis::access::{Access, Degree};
@@ -35,8 +36,7 @@ use model::Model;
 
 #[test]
 fn every_statement_of_the_specs_holds() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
+    let mut files: Vec<_> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
@@ -49,6 +49,42 @@ fn every_statement_of_the_specs_holds() {
     }
     assert!(statements > 0, "no statement was found");
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("specs")
+}
+
+/// Each rule finds a flaw in two spellings, and nothing in a template beside it,
+/// the base aside.
+#[test]
+fn every_rule_has_two_spellings_and_a_neighbour() {
+    let mut found: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let mut blocks = text.split("```assert\n");
+        let is_of_base = blocks
+            .next()
+            .is_some_and(|head| head.contains("```yaml base\n"));
+        for block in blocks.skip(usize::from(is_of_base)) {
+            let statements = block.split("```").next().unwrap_or_default().lines();
+            for statement in statements.filter_map(|line| line.strip_prefix("check ")) {
+                let (rule, places) = statement.split_once(": ").unwrap();
+                let counts = found.entry(rule.to_owned()).or_default();
+                if places == "nothing" {
+                    counts.1 += 1;
+                } else {
+                    counts.0 += 1;
+                }
+            }
+        }
+    }
+    let lacking: Vec<_> = analysis::check::RULES
+        .iter()
+        .map(|rule| (rule.name, found.get(rule.name).copied().unwrap_or_default()))
+        .filter(|(_, (flaws, neighbours))| *flaws < 2 || *neighbours == 0)
+        .collect();
+    assert!(lacking.is_empty(), "flaws and neighbours: {lacking:?}");
 }
 
 /// A template of a spec with what was asked of it so far.
@@ -85,7 +121,12 @@ fn run(name: &str, text: &str, wrong: &mut String) -> usize {
                 .map(|(_, l)| format!("{l}\n"))
                 .collect::<String>()
         };
-        if info == "yaml base" {
+        if let Some(file) = info.strip_prefix("yaml base=") {
+            let text = std::fs::read_to_string(folder().join(file)).unwrap();
+            let (_, rest) = text.split_once("```yaml base\n").expect("a base");
+            let (block, _) = rest.split_once("```\n").expect("its end");
+            base = block.to_owned();
+        } else if info == "yaml base" {
             base = body();
             case = Some(lower("", &base));
         } else if let Some(rest) = info.strip_prefix("yaml") {
