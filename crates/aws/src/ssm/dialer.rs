@@ -1,8 +1,11 @@
 //! How do a session's sockets come about? [`session_io`] asks for them, again
 //! and again; this is where they are fetched with credentials that are fresh.
 
+use std::time::Duration;
+
 use session::wire::OpenDataChannelInput;
 use session_io::{Dial, DialError, Socket, Start, Started};
+use tokio::time::timeout;
 
 use super::{SessionAccess, SessionRequest, resume_session, start_session, terminate_session};
 use crate::client::Client;
@@ -13,6 +16,8 @@ use crate::websocket::WebsocketError;
 /// four parts, and to be one of those that sign the upgrade.
 pub const CLIENT_VERSION: &str = "1.2.896.0";
 
+/// How long somebody who leaves waits to have said so.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// The service that relays between the ends of a session.
 const SERVICE: &str = "ssmmessages";
 
@@ -54,7 +59,7 @@ impl Start for SessionStarter {
 
     async fn terminate(&mut self, session_id: &str) {
         // it ends by itself when nobody is there
-        let _ended = terminate_session(&self.client, session_id).await;
+        let _ended = timeout(FAREWELL, terminate_session(&self.client, session_id)).await;
     }
 }
 

@@ -24,15 +24,15 @@ pub(crate) struct AccountArguments {
     /// The AWS region.
     #[arg(long, requires = "aws", value_name = "REGION")]
     pub(crate) region: Option<String>,
-    /// The stack's name [default: the running region's, and `kickytime` in AWS].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) stack_name: Option<String>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Db {
     #[command(flatten)]
     pub(crate) account: AccountArguments,
+    /// The stack's name [default: the running region's, and `kickytime` in AWS].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stack_name: Option<String>,
     /// Print a URL with the password instead of starting psql, and keep the way open.
     #[arg(long, conflicts_with = "listen")]
     pub(crate) print: bool,
@@ -69,6 +69,9 @@ pub(crate) struct Session {
     pub(crate) target: Option<String>,
     #[command(flatten)]
     pub(crate) account: AccountArguments,
+    /// The stack's name [default: the running region's, and `kickytime` in AWS].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stack_name: Option<String>,
     /// Forward a port of this machine through the instance; may be repeated. No shell is opened.
     #[arg(short = 'L', value_name = "[BIND:]PORT:HOST:PORT")]
     pub(crate) forwards: Vec<ForwardArgument>,

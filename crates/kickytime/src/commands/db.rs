@@ -19,7 +19,7 @@ const PORT: u16 = 5432;
 const DATABASE: &str = "postgres";
 
 pub(crate) fn run(arguments: &Db) -> Result<ExitCode, CommandError> {
-    let account = Account::settle(&arguments.account)?;
+    let account = Account::settle(&arguments.account, arguments.stack_name.as_deref())?;
     let worked = stop::run(work(arguments, account)).map_err(OperateError::Runtime)?;
     Ok(worked?)
 }

@@ -12,7 +12,7 @@ use crate::operate::{Account, OperateError};
 use crate::render::{self, logs as lines};
 
 pub(crate) fn run(arguments: &Logs) -> Result<ExitCode, CommandError> {
-    let account = Account::settle(&arguments.account)?;
+    let account = Account::settle(&arguments.account, None)?;
     stop::run(async {
         let mut stop = Stop::listen()?;
         tokio::select! {

@@ -28,7 +28,7 @@ const KEY_BYTES: u16 = 64;
 const EVENTS: usize = 64;
 
 pub(crate) fn run(arguments: &Session) -> Result<ExitCode, CommandError> {
-    let account = Account::settle(&arguments.account)?;
+    let account = Account::settle(&arguments.account, arguments.stack_name.as_deref())?;
     let worked = stop::run(work(arguments, account)).map_err(OperateError::Runtime)?;
     Ok(worked?)
 }

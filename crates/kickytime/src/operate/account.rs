@@ -24,12 +24,20 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn settle(arguments: &AccountArguments) -> Result<Self, OperateError> {
-        if arguments.aws {
-            in_aws(arguments)
+    /// The account the arguments name, and the stack in it.
+    pub(crate) fn settle(
+        arguments: &AccountArguments,
+        stack: Option<&str>,
+    ) -> Result<Self, OperateError> {
+        let mut account = if arguments.aws {
+            in_aws(arguments)?
         } else {
-            in_region(arguments)
+            in_region(arguments)?
+        };
+        if let Some(stack) = stack {
+            stack.clone_into(&mut account.stack);
         }
+        Ok(account)
     }
 
     /// Says which account this is, where that is a question of AWS's.
@@ -95,10 +103,7 @@ fn in_aws(arguments: &AccountArguments) -> Result<Account, OperateError> {
     }
     Ok(Account {
         client: Client::new(config),
-        stack: arguments
-            .stack_name
-            .clone()
-            .unwrap_or_else(|| STACK.to_owned()),
+        stack: STACK.to_owned(),
         region_authorities: None,
         outputs: None,
     })
@@ -111,14 +116,8 @@ fn in_region(arguments: &AccountArguments) -> Result<Account, OperateError> {
         other => Ok(other?),
     };
     let visit = ask(Request::Visit)?;
-    let stack = match &arguments.stack_name {
-        Some(name) => name.clone(),
-        None => {
-            let status = ask(Request::Status)?;
-            let named = status["stack"].as_str();
-            named.unwrap_or(STACK).to_owned()
-        }
-    };
+    let status = ask(Request::Status)?;
+    let stack = status["stack"].as_str().unwrap_or(STACK).to_owned();
     // these variables and no other: neither profiles nor keys of the shell
     let environment: Environment = visit["environment"]
         .as_object()

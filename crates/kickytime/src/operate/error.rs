@@ -30,7 +30,7 @@ pub(crate) enum OperateError {
         key: &'static str,
         option: &'static str,
     },
-    #[error("no instance is connected: {of}")]
+    #[error("no instance of {of} is connected")]
     NoInstance { of: String, known: Vec<String> },
     #[error("no log group, or more than one, is called `{name}`")]
     NoGroup { name: String, known: Vec<String> },
