@@ -145,6 +145,16 @@ Examples:
 Example:
   kickytime who-can kms:Decrypt Key")]
     WhoCan(WhoCan),
+    /// Be the SSM agent of the instance this runs on; `up` starts it there.
+    #[command(hide = true)]
+    Agent(Agent),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Agent {
+    /// Nothing, or what this program starts itself with for each session.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<std::ffi::OsString>,
 }
 
 /// Which template, and with which values.

@@ -1,5 +1,6 @@
 //! One file a command: arguments in, exit status out.
 
+pub(crate) mod agent;
 pub(crate) mod can;
 pub(crate) mod check;
 pub(crate) mod cost;

@@ -55,6 +55,10 @@ pub(crate) enum CommandError {
     },
     #[error("cannot start a runtime")]
     Runtime(#[source] std::io::Error),
+    #[error("cannot hold the processes of a session")]
+    Hold(#[source] std::io::Error),
+    #[error(transparent)]
+    Agent(#[from] agent::AgentError),
     #[error(transparent)]
     Operate(#[from] OperateError),
     #[error("the region is still running after {0:?}")]

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Reach(arguments) => commands::reach::run(&arguments),
         Command::Can(arguments) => commands::can::run(&arguments),
         Command::WhoCan(arguments) => commands::who_can::run(&arguments),
+        Command::Agent(arguments) => commands::agent::run(&arguments),
     };
     match outcome {
         Ok(status) => status,

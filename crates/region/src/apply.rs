@@ -4,6 +4,7 @@
 //! No choice is made here: what runs where is the plan's. This is the program
 //! **W** of `host::launch`, inside its own namespaces.
 
+pub mod agent;
 pub mod api;
 pub mod board;
 pub mod client;
@@ -42,6 +43,9 @@ pub struct Options {
     pub web: PathBuf,
     /// Do not make the database wait for the disk; for tests.
     pub fast_database: bool,
+    /// The program whose `agent` command is the SSM agent of every instance; without
+    /// it, there are none.
+    pub agent: Option<PathBuf>,
     /// Who can sign in, as `status` shows them: without a part in anything else.
     pub sign_ins: Vec<status::ShownSignIn>,
     pub listener: Listener,

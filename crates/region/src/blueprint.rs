@@ -44,6 +44,8 @@ pub struct Blueprint {
     /// Run to their end, one after another, before the services.
     pub tasks_once: Vec<Workload>,
     pub workloads: Vec<Workload>,
+    /// One for each instance.
+    pub agents: Vec<InstanceAgent>,
     pub flow_logs: Vec<FlowLog>,
     /// What the site's door leads to; none without a distribution.
     pub site: Option<Site>,

@@ -60,6 +60,7 @@ pub fn plan(
     unrun::refuse(model, &mut faults);
     let names = names::internet(model, &public);
     let vpcs = model.vpcs.values();
+    let workloads = workload::workloads(model, &mut faults);
     let blueprint = Blueprint {
         account: model.stack.account_id.clone(),
         region: model.stack.region.clone(),
@@ -84,7 +85,8 @@ pub fn plan(
         endpoints: endpoints(model, &mut faults),
         databases: workload::databases(model, &mut faults),
         tasks_once: workload::tasks_once(model, &mut faults),
-        workloads: workload::workloads(model, &mut faults),
+        agents: workload::agents(&workloads),
+        workloads,
         flow_logs: flow_logs(model, &mut faults),
         site: site::site(model, &mut faults),
         seed: seed::seed(model, settings, &mut faults),

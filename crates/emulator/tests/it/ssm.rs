@@ -11,7 +11,6 @@ use session::message::MessageKind;
 use crate::support::*;
 
 pub(crate) mod bed;
-mod command;
 mod policy;
 
 use bed::{Bed, INSTANCE, OTHER, binary};

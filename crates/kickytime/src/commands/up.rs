@@ -151,6 +151,7 @@ fn inside_region(
         entry_point: program.map_or(EntryPoint::Build, EntryPoint::File),
         web: arguments.web.clone(),
         fast_database: arguments.fast_database,
+        agent: std::env::current_exe().ok(),
         sign_ins: sign_in::for_status(&people),
         listener: Arc::new(move |event| progress.show(event)),
     };

@@ -13,4 +13,5 @@ mod faults;
 mod operator;
 mod process;
 mod region;
+mod session;
 mod visit;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::agent::{self, AgentPlace};
 use super::api::Api;
 use super::region::Region;
 use super::router::Router;
@@ -338,6 +339,35 @@ impl Region {
                     runtime.keep(place, stop)
                 })
                 .map_err(ApplyError::at(format!("start `{}`", workload.name)))?;
+        }
+        Ok(())
+    }
+
+    /// The agent of every instance; none without a program for it.
+    pub(super) fn start_agents(&mut self, runtime: &Runtime) -> Result<(), ApplyError> {
+        let Some(program) = self.agent.clone() else {
+            return Ok(());
+        };
+        for agent in self.blueprint.agents.clone() {
+            let (Some(router), Some(resolver_address)) = (
+                self.routers.get(&agent.vpc).cloned(),
+                self.blueprint.resolver(&agent.vpc),
+            ) else {
+                continue;
+            };
+            let namespace = self.fabric().eni(&agent.eni).clone();
+            let name = agent.name.clone();
+            let place = AgentPlace {
+                agent,
+                namespace: namespace.clone(),
+                router,
+                resolver_address,
+                program: program.clone(),
+            };
+            let (runtime, stop) = (runtime.clone(), self.programs_stop.clone());
+            self.fabric()
+                .run_program(&namespace, &name, move || agent::keep(runtime, place, stop))
+                .map_err(ApplyError::at(format!("start `{name}`")))?;
         }
         Ok(())
     }

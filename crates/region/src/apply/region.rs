@@ -47,6 +47,7 @@ pub(super) struct Region {
     pub(super) tasks: Vec<RunningTask>,
     pub(super) entry_point: EntryPoint,
     pub(super) web: PathBuf,
+    pub(super) agent: Option<PathBuf>,
     pub(super) fast_database: bool,
 }
 
@@ -92,6 +93,7 @@ impl Region {
             board: Arc::clone(&board),
             emulator: Arc::clone(&emulator),
             interfaces: blueprint.interfaces.clone(),
+            agents: blueprint.agents.clone(),
             region: blueprint.region.clone(),
             stack_name: blueprint.stack_name.clone(),
             site: blueprint.site.is_some().then(|| door(&inside, SITE_DOOR)),
@@ -126,6 +128,7 @@ impl Region {
             tasks: inside.tasks,
             entry_point: options.entry_point,
             web: options.web,
+            agent: options.agent,
             fast_database: options.fast_database,
         })
     }
@@ -181,7 +184,8 @@ impl Region {
                 .notice(format!("not healthy: {}", unhealthy.join(", ")));
         }
         self.board.done("services", since);
-        Ok(())
+        // nobody waits for them: what is there for its users comes first
+        self.start_agents(&runtime)
     }
 
     /// What the board tells while everything runs.

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
-use crate::blueprint::{Blueprint, Interface, Workload};
+use crate::blueprint::{Blueprint, InstanceAgent, Interface, Workload};
 use crate::control::{Controlled, Request};
 use crate::host::visit::VisitorPlace;
 use crate::plan::OPERATOR;
@@ -37,6 +37,7 @@ pub struct Operator {
     pub board: Arc<Board>,
     pub emulator: Arc<Emulator>,
     pub interfaces: Vec<Interface>,
+    pub agents: Vec<InstanceAgent>,
     pub region: String,
     pub stack_name: String,
     pub site: Option<String>,
@@ -82,9 +83,28 @@ impl Operator {
             "ready": self.board.is_ready(),
             "uptimeSeconds": self.board.uptime().as_secs(),
             "signIns": sign_ins.collect::<Vec<_>>(),
-            "components": self.interfaces.iter().map(|i| self.component(i)).collect::<Vec<_>>(),
+            "components": self.components(),
             "notices": self.board.notices(),
         })
+    }
+
+    /// What stands behind interfaces, an instance followed by its agent.
+    fn components(&self) -> Vec<Json> {
+        let mut components = Vec::new();
+        for interface in &self.interfaces {
+            let component = self.component(interface);
+            let mut agents = self.agents.iter().filter(|agent| agent.eni == interface.id);
+            let agent = agents.next().map(|agent| {
+                let mut beside = component.clone();
+                beside["name"] = json!(agent.name);
+                beside["kind"] = json!("Agent");
+                beside["state"] = json!(self.board.state(&agent.name));
+                beside
+            });
+            components.push(component);
+            components.extend(agent);
+        }
+        components
     }
 
     fn component(&self, interface: &Interface) -> Json {

@@ -243,7 +243,7 @@ fn policy(workload: &Workload) -> Policy {
     }
 }
 
-fn os_strings(map: BTreeMap<String, String>) -> BTreeMap<OsString, OsString> {
+pub(super) fn os_strings(map: BTreeMap<String, String>) -> BTreeMap<OsString, OsString> {
     map.into_iter()
         .map(|(key, value)| (key.into(), value.into()))
         .collect()

@@ -31,6 +31,18 @@ pub struct Workload {
     pub stop_timeout_s: u32,
 }
 
+/// The SSM agent of an instance: a process beside what the instance is there for,
+/// with the same network and metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceAgent {
+    /// Unique in the region, and how people call it: `MatchesAutoScalingGroup/1 ssm-agent`.
+    pub name: String,
+    pub eni: EniId,
+    pub address: Ipv4Addr,
+    pub vpc: LogicalId,
+    pub instance: InstanceFacts,
+}
+
 /// How a program is run in AWS, which decides where its credentials and
 /// metadata come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::fault::Faults;
 use crate::blueprint::balancer::TargetGroupName;
 use crate::blueprint::network::MacAddress;
-use crate::blueprint::{Database, LogStream, Workload, WorkloadKind};
+use crate::blueprint::{Database, InstanceAgent, LogStream, Workload, WorkloadKind};
 use crate::metadata::instance::{InstanceFacts, InstanceProfile};
 use crate::metadata::task::{ContainerFacts, TaskFacts};
 
@@ -72,6 +72,26 @@ pub(super) fn tasks_once(model: &Model, faults: &mut Faults) -> Vec<Workload> {
         }
     }
     tasks
+}
+
+/// The agent of every instance. Images of Amazon Linux bring it along and start it,
+/// whether the instance may use it or not.
+pub(super) fn agents(workloads: &[Workload]) -> Vec<InstanceAgent> {
+    let instances = workloads
+        .iter()
+        .filter_map(|workload| match &workload.kind {
+            WorkloadKind::Instance(facts) => Some((workload, facts)),
+            WorkloadKind::Task(_) => None,
+        });
+    instances
+        .map(|(workload, facts)| InstanceAgent {
+            name: format!("{} ssm-agent", workload.name),
+            eni: workload.eni.clone(),
+            address: workload.address,
+            vpc: workload.vpc.clone(),
+            instance: facts.clone(),
+        })
+        .collect()
 }
 
 fn task(

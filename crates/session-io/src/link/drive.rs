@@ -121,8 +121,11 @@ impl<M: Machine> Driver<'_, M> {
             {
                 self.outgoing.push_back(frame);
             }
-            // writers may have room again
-            state.machine.react(now);
+            // writers may have room again; a wake for nothing would come back here for ever,
+            // where who waits is the task that drives
+            if !self.outgoing.is_empty() {
+                state.machine.react(now);
+            }
         }
         let mut has_sent = false;
         while !self.outgoing.is_empty() {

@@ -83,6 +83,13 @@ pub(super) fn workloads(blueprint: &Blueprint) -> String {
     for workload in &blueprint.workloads {
         text += &self::workload(workload);
     }
+    for agent in &blueprint.agents {
+        let _infallible = writeln!(
+            text,
+            "{} at {} in {}, of {}",
+            agent.name, agent.address, agent.vpc, agent.instance.instance_id
+        );
+    }
     text
 }
 
