@@ -122,7 +122,8 @@ fn run(name: &str, text: &str, wrong: &mut String) -> usize {
                 .collect::<String>()
         };
         if let Some(file) = info.strip_prefix("yaml base=") {
-            let text = std::fs::read_to_string(folder().join(file)).unwrap();
+            let text = std::fs::read_to_string(folder().join(file));
+            let text = text.expect("the spec with the base");
             let (_, rest) = text.split_once("```yaml base\n").expect("a base");
             let (block, _) = rest.split_once("```\n").expect("its end");
             base = block.to_owned();

@@ -49,7 +49,6 @@ impl fmt::Debug for Later {
 /// What an operation comes to inside the gate: plain data, not yet tied to the emulator's life.
 pub(crate) enum Outcome {
     Response(Response<Bytes>),
-    #[expect(dead_code, reason = "Run Command's operations are still to come")]
     Poll(LongPoll),
     Open(Box<Opening>),
 }

@@ -1,4 +1,4 @@
-//! AWS Systems Manager: sessions, managed instances, documents, parameters.
+//! AWS Systems Manager: sessions, commands, managed instances, documents, parameters.
 //!
 //! The API side. Frames between a session's two ends are [`super::ssmmessages`]' business.
 
@@ -14,10 +14,14 @@ use crate::identity::Caller;
 use crate::seed::{InstanceSeed, Seed};
 use crate::service::ssmmessages;
 
+mod command;
+pub(crate) mod commands;
 mod describe;
 pub(crate) mod document;
+mod documents;
 pub(crate) mod fleet;
 mod instance;
+mod parameter;
 pub(crate) mod sessions;
 mod start;
 pub(crate) mod token;
@@ -26,6 +30,7 @@ pub use document::DocumentError;
 pub(crate) use instance::{authorize_agent, is_agent_of};
 pub(crate) use start::authorize_session;
 
+use commands::{Bell, Commands};
 use document::Documents;
 use fleet::Fleet;
 use sessions::{End, Sessions};
@@ -35,6 +40,8 @@ pub(crate) struct Ssm {
     pub(crate) documents: Documents,
     fleet: Mutex<Fleet>,
     sessions: Mutex<Sessions>,
+    commands: Mutex<Commands>,
+    pub(crate) bell: Bell,
 }
 
 impl Ssm {
@@ -45,6 +52,8 @@ impl Ssm {
             documents,
             fleet: Mutex::default(),
             sessions: Mutex::default(),
+            commands: Mutex::default(),
+            bell: Bell::default(),
         })
     }
 
@@ -54,6 +63,10 @@ impl Ssm {
 
     pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
         locked(&self.sessions)
+    }
+
+    pub(crate) fn commands(&self) -> MutexGuard<'_, Commands> {
+        locked(&self.commands)
     }
 
     pub(crate) fn close_data_channels(&self) {
@@ -74,6 +87,16 @@ pub(crate) fn handle(call: &Call<'_>, operation: &str, input: &Value) -> ApiResu
         "GetConnectionStatus" => describe::get_connection_status(call, input),
         "DescribeInstanceInformation" => instance::describe_instance_information(call, input),
         "UpdateInstanceInformation" => instance::update_instance_information(call, input),
+        "SendCommand" => command::send_command(call, input),
+        "GetCommandInvocation" => command::get_command_invocation(call, input),
+        "ListCommands" => command::list_commands(call, input),
+        "ListCommandInvocations" => command::list_command_invocations(call, input),
+        "CancelCommand" => command::cancel_command(call, input),
+        "GetParameter" => parameter::get_parameter(call, input),
+        "GetParameters" => parameter::get_parameters(call, input),
+        "ListDocuments" => documents::list_documents(call, input),
+        "DescribeDocument" => documents::describe_document(call, input),
+        "GetDocument" => documents::get_document(call, input),
         other => Err(ApiError::unsupported("AWS Systems Manager", other)),
     }
 }
@@ -81,6 +104,7 @@ pub(crate) fn handle(call: &Call<'_>, operation: &str, input: &Value) -> ApiResu
 /// Ends what time has ended.
 pub(crate) fn sweep(emulator: &Emulator) {
     let now = emulator.clock.now();
+    emulator.ssm.commands().expire(now);
     let timed_out: Vec<_> = emulator
         .ssm
         .sessions()

@@ -9,6 +9,7 @@ use emulator::{Clock, Credentials, Emulator, LogEvent, Seed, SystemClock, Timest
 use serde_json::Value;
 
 mod describe;
+mod ssm;
 
 use crate::s3::seed_with_buckets;
 use crate::server::Server;

@@ -11,6 +11,7 @@ use session::message::MessageKind;
 use crate::support::*;
 
 pub(crate) mod bed;
+mod command;
 mod policy;
 
 use bed::{Bed, INSTANCE, OTHER, binary};

@@ -280,32 +280,41 @@ impl Account {
         &self,
         who: &Credentials,
         service: &str,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
     ) -> Request<Bytes> {
-        let credentials = sigv4::Credentials {
-            access_key_id: who.access_key_id.clone(),
-            secret_access_key: SecretKey::new(who.secret_access_key.expose()),
-            session_token: who
-                .session_token
-                .as_ref()
-                .map(|t| SessionToken::new(t.expose())),
-        };
-        let http = HttpRequest {
-            method: request.method().as_str(),
-            path: request.uri().path(),
-            query: request.uri().query().unwrap_or_default(),
-            headers: request.headers(),
-        };
-        let scope = Scope {
-            region: REGION,
-            service,
-            at: self.clock.now().to_utc(),
-        };
-        let added: HeaderMap =
-            sigv4::sign(&http, &credentials, &scope, Payload::Bytes(request.body()));
-        request.headers_mut().extend(added);
-        request
+        signed_at(&*self.clock, who, service, request)
     }
+}
+
+/// A request signed at a clock's time.
+pub(crate) fn signed_at(
+    clock: &dyn Clock,
+    who: &Credentials,
+    service: &str,
+    mut request: Request<Bytes>,
+) -> Request<Bytes> {
+    let credentials = sigv4::Credentials {
+        access_key_id: who.access_key_id.clone(),
+        secret_access_key: SecretKey::new(who.secret_access_key.expose()),
+        session_token: who
+            .session_token
+            .as_ref()
+            .map(|t| SessionToken::new(t.expose())),
+    };
+    let http = HttpRequest {
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        query: request.uri().query().unwrap_or_default(),
+        headers: request.headers(),
+    };
+    let scope = Scope {
+        region: REGION,
+        service,
+        at: clock.now().to_utc(),
+    };
+    let added: HeaderMap = sigv4::sign(&http, &credentials, &scope, Payload::Bytes(request.body()));
+    request.headers_mut().extend(added);
+    request
 }
 
 pub(crate) fn direct() -> Via {

@@ -8,6 +8,10 @@ use super::{Account, OperateError};
 
 /// The output that names the instances of the stack.
 const GROUP: &str = "MatchesAutoScalingGroupName";
+/// Tags that EC2 Auto Scaling gives its instances, and CloudFormation what it makes.
+const OF_GROUP: &str = "tag:aws:autoscaling:groupName";
+const OF_STACK: &str = "tag:aws:cloudformation:stack-name";
+const OF_LOGICAL_ID: &str = "tag:aws:cloudformation:logical-id";
 
 /// An instance, and how people call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,25 +55,18 @@ fn is_id(text: &str) -> bool {
 }
 
 async fn of_stack(account: &mut Account) -> Result<Target, OperateError> {
-    let (key, value, name) = match account.output(GROUP).await? {
-        Some(group) => {
-            let logical_id = GROUP.trim_end_matches("Name").to_owned();
-            ("tag:aws:autoscaling:groupName", group, Some(logical_id))
-        }
-        // another stack: whatever instances CloudFormation has made for it
-        None => (
-            "tag:aws:cloudformation:stack-name",
-            account.stack.clone(),
-            None,
-        ),
-    };
-    let found = tagged(account, key, &value).await?;
     let of = format!("the stack `{}`", account.stack);
-    choose(&found, None, name.as_deref(), of)
+    if let Some(group) = account.output(GROUP).await? {
+        let found = tagged(account, &[(OF_GROUP, &group)]).await?;
+        return choose(&found, None, Some(GROUP.trim_end_matches("Name")), of);
+    }
+    // another stack: whatever instances CloudFormation has made for it
+    let found = tagged(account, &[(OF_STACK, &account.stack)]).await?;
+    choose(&found, None, None, of)
 }
 
 /// A logical id with or without a number, or a Name tag.
-async fn by_name(account: &mut Account, text: &str) -> Result<Target, OperateError> {
+async fn by_name(account: &Account, text: &str) -> Result<Target, OperateError> {
     let (name, number) = match text.rsplit_once('/') {
         Some((name, number)) => match number.parse() {
             Ok(number) => (name, Some(number)),
@@ -77,20 +74,20 @@ async fn by_name(account: &mut Account, text: &str) -> Result<Target, OperateErr
         },
         None => (text, None),
     };
-    // the group's name stands in the outputs, under the logical id
-    let group = account.output(&format!("{name}Name")).await?;
-    let mut found = match &group {
-        Some(group) => tagged(account, "tag:aws:autoscaling:groupName", group).await?,
-        None => tagged(account, "tag:aws:cloudformation:logical-id", name).await?,
-    };
+    let of_stack = (OF_STACK, account.stack.as_str());
+    let mut found = tagged(account, &[of_stack, (OF_LOGICAL_ID, name)]).await?;
     if found.is_empty() {
-        found = tagged(account, "tag:Name", name).await?;
+        found = tagged(account, &[("tag:Name", name)]).await?;
     }
     choose(&found, number, Some(name), format!("`{text}`"))
 }
 
-async fn tagged(account: &Account, key: &str, value: &str) -> Result<Vec<Instance>, OperateError> {
-    let filters = [(key, &[value] as &[&str])];
+async fn tagged(account: &Account, tags: &[(&str, &str)]) -> Result<Vec<Instance>, OperateError> {
+    let values: Vec<_> = tags.iter().map(|(key, value)| (*key, [*value])).collect();
+    let filters: Vec<_> = values
+        .iter()
+        .map(|(key, value)| (*key, value.as_slice()))
+        .collect();
     let mut found = describe_instance_information(&account.client, &filters).await?;
     // numbers go by address: the ids have no order that means anything
     found.sort_by_key(|instance| {

@@ -66,7 +66,14 @@ fn instances(model: &Model) -> Vec<InstanceSeed> {
                 continue;
             };
             let mut tags = template.tags.clone();
-            tags.insert("aws:autoscaling:groupName".to_owned(), group.name.clone());
+            // what EC2 Auto Scaling adds, and CloudFormation to the group for its instances
+            for (name, value) in [
+                ("aws:autoscaling:groupName", group.name.as_str()),
+                ("aws:cloudformation:logical-id", group.id.as_str()),
+                ("aws:cloudformation:stack-name", &model.stack.stack_name),
+            ] {
+                tags.insert(name.to_owned(), value.to_owned());
+            }
             seeds.push(InstanceSeed {
                 id: facts.instance_id,
                 image_id: facts.image_id,

@@ -68,6 +68,13 @@ pub(crate) struct Document {
     pub(crate) most_minutes: Option<i64>,
 }
 
+/// Whose a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Amazon,
+    Account,
+}
+
 /// A parameter a document takes.
 #[derive(Clone, Debug)]
 pub(crate) struct Parameter {
@@ -104,6 +111,11 @@ impl Documents {
             _ => reference,
         };
         self.0.get(name)
+    }
+
+    /// In order of name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Document> {
+        self.0.values()
     }
 
     /// How long a session of `document` may be idle, and last at most: as the document says, or the
@@ -155,6 +167,14 @@ impl Document {
             most_minutes: minutes(&content, "maxSessionDuration", 1_440)?,
             content,
         })
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        if self.is_amazons {
+            Owner::Amazon
+        } else {
+            Owner::Account
+        }
     }
 
     /// A member of the content that is a text.

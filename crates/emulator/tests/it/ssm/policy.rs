@@ -22,7 +22,8 @@ fn operator_policy() -> Value {
                        format!("arn:aws:ssm:{REGION}::document/{REMOTE}")] },
         { "Sid": "OnlyTheirOwnSessions", "Effect": "Allow",
           "Action": ["ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"],
-          "Resource": format!("{ssm}:session/${{aws:userid}}-*") },
+          "Resource": [format!("{ssm}:session/${{aws:username}}-*"),
+                       format!("{ssm}:session/${{aws:userid}}-*")] },
         { "Sid": "FindTargets", "Effect": "Allow",
           "Action": ["ec2:DescribeInstances", "ssm:DescribeInstanceInformation"], "Resource": "*" },
     ])
