@@ -3,12 +3,21 @@
 
 use analysis::check::{Finding, RULES, Report, Severity};
 use cfn::{Diagnostic, Source, Span};
+use model::NotAnalysed;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
-/// One run with every rule, fault and finding; suppressed ones say so.
-pub(crate) fn check(source: &Source, faults: &[Diagnostic], report: &Report) -> Value {
+/// One run with every rule, fault and finding; suppressed ones say so, and what
+/// was not analysed is a notification.
+pub(crate) fn check(
+    source: &Source,
+    faults: &[Diagnostic],
+    report: &Report,
+    not_analysed: &[NotAnalysed],
+) -> Value {
+    let is_answered = !faults.iter().any(Diagnostic::is_error);
+    let gaps = not_analysed.iter().map(|gap| notification(source, gap));
     let rules = RULES.iter().map(|rule| {
         json!({
             "id": rule.name,
@@ -38,6 +47,10 @@ pub(crate) fn check(source: &Source, faults: &[Diagnostic], report: &Report) -> 
                 "rules": rules.collect::<Vec<_>>(),
             } },
             "columnKind": "unicodeCodePoints",
+            "invocations": [{
+                "executionSuccessful": is_answered,
+                "toolExecutionNotifications": gaps.collect::<Vec<_>>(),
+            }],
             "results": faults.chain(findings).chain(suppressed).collect::<Vec<_>>(),
         }],
     })
@@ -83,11 +96,38 @@ fn fault_result(source: &Source, fault: &Diagnostic) -> Value {
     })
 }
 
+fn notification(source: &Source, gap: &NotAnalysed) -> Value {
+    let text = format!(
+        "not analysed: {} ({})",
+        gap.subject, gap.provenance.logical_id
+    );
+    json!({
+        "level": "note",
+        "message": { "text": text },
+        "locations": [location(source, gap.provenance.span)],
+    })
+}
+
+/// A path as a relative reference: what has a meaning in a URI, or no place in
+/// one, is written by its bytes. (RFC 3986, section 3.3)
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    for byte in path.replace('\\', "/").bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                uri.push(char::from(byte));
+            }
+            _ => uri += &format!("%{byte:02X}"),
+        }
+    }
+    uri
+}
+
 /// Lines and columns count from 1 in both worlds.
 fn location(source: &Source, span: Span) -> Value {
     json!({
         "physicalLocation": {
-            "artifactLocation": { "uri": source.name.replace('\\', "/") },
+            "artifactLocation": { "uri": uri(&source.name) },
             "region": {
                 "startLine": span.line.max(1),
                 "startColumn": span.column.max(1),

@@ -13,5 +13,6 @@ mod faults;
 mod operator;
 mod process;
 mod region;
+mod sarif;
 mod session;
 mod visit;
