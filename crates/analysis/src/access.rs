@@ -21,6 +21,7 @@ use model::{LogicalId, Model, VpcEndpoint};
 use thiserror::Error;
 
 pub use chain::Becoming;
+pub use managed::not_judged;
 pub(crate) use policies::{Document, StatementHolder, Store};
 pub use resource::Resource;
 pub(crate) use resource::{implied, tags as resource_tags};

@@ -28,7 +28,7 @@ pub use class::{Class, Classes};
 pub use connection::{End, connect};
 pub(crate) use connection::{Passed, passed};
 pub use forward::{Node, Step};
-pub(crate) use forward::{balancer_named, forwarded_groups, origin_ports, targets};
+pub(crate) use forward::{balancer_named, forwarded_groups, on_port, origin_ports, targets};
 pub use matrix::{Cell, Matrix, matrix};
 pub(crate) use matrix::{gateway_addresses, outside_end};
 pub use network::Network;

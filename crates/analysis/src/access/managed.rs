@@ -1,97 +1,111 @@
 //! What do AWS's own managed policies allow?
 //!
-//! Those that workloads of this shape attach, as AWS documents them ("AWS
-//! Managed Policy Reference Guide", 2026-11). A policy that is not here counts
-//! as granting nothing, and is listed as unknown.
+//! The documents of those that people attach, as AWS publishes them, from one
+//! dated data file (`data/managed-policies.json`). One that is not there is
+//! never guessed at: it is named as not judged ([`not_judged`]).
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use cfn::Provenance;
 use iam::{Named, PolicyDocument};
-use serde_json::json;
+use model::{Model, NotAnalysed, NotAnalysedSubject};
+use serde::Deserialize;
+use serde_json::Value;
 
-/// Name and the actions it allows on every resource.
-const POLICIES: &[(&str, &[&str])] = &[
-    ("AdministratorAccess", &["*"]),
-    (
-        "AmazonEC2ContainerRegistryReadOnly",
-        &[
-            "ecr:BatchCheckLayerAvailability",
-            "ecr:BatchGetImage",
-            "ecr:DescribeImageScanFindings",
-            "ecr:DescribeImages",
-            "ecr:DescribeRepositories",
-            "ecr:GetAuthorizationToken",
-            "ecr:GetDownloadUrlForLayer",
-            "ecr:GetLifecyclePolicy",
-            "ecr:GetLifecyclePolicyPreview",
-            "ecr:GetRepositoryPolicy",
-            "ecr:ListImages",
-            "ecr:ListTagsForResource",
-        ],
-    ),
-    (
-        "AmazonECSTaskExecutionRolePolicy",
-        &[
-            "ecr:BatchCheckLayerAvailability",
-            "ecr:BatchGetImage",
-            "ecr:GetAuthorizationToken",
-            "ecr:GetDownloadUrlForLayer",
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-        ],
-    ),
-    (
-        "AmazonSSMManagedInstanceCore",
-        &[
-            "ec2messages:AcknowledgeMessage",
-            "ec2messages:DeleteMessage",
-            "ec2messages:FailMessage",
-            "ec2messages:GetEndpoint",
-            "ec2messages:GetMessages",
-            "ec2messages:SendReply",
-            "ssm:DescribeAssociation",
-            "ssm:DescribeDocument",
-            "ssm:GetDeployablePatchSnapshotForInstance",
-            "ssm:GetDocument",
-            "ssm:GetManifest",
-            "ssm:GetParameter",
-            "ssm:GetParameters",
-            "ssm:ListAssociations",
-            "ssm:ListInstanceAssociations",
-            "ssm:PutComplianceItems",
-            "ssm:PutConfigurePackageResult",
-            "ssm:PutInventory",
-            "ssm:UpdateAssociationStatus",
-            "ssm:UpdateInstanceAssociationStatus",
-            "ssm:UpdateInstanceInformation",
-            "ssmmessages:CreateControlChannel",
-            "ssmmessages:CreateDataChannel",
-            "ssmmessages:OpenControlChannel",
-            "ssmmessages:OpenDataChannel",
-        ],
-    ),
-    (
-        "AWSLambdaBasicExecutionRole",
-        &[
-            "logs:CreateLogGroup",
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-        ],
-    ),
-    ("PowerUserAccess", &["*"]),
-    ("SecretsManagerReadWrite", &["secretsmanager:*"]),
-];
+const DATA: &str = include_str!("../../data/managed-policies.json");
+
+/// Read when a template first names one.
+static POLICIES: LazyLock<File> =
+    LazyLock::new(|| serde_json::from_str(DATA).expect("a test reads the file"));
+
+#[derive(Deserialize)]
+struct File {
+    policies: BTreeMap<String, Policy>,
+}
+
+#[derive(Deserialize)]
+struct Policy {
+    /// `/`, `/service-role/`, `/job-function/`.
+    path: String,
+    document: Value,
+}
 
 /// The document of a managed policy by its ARN.
 pub(super) fn find(arn: &str) -> Option<Named> {
-    let (owner, path) = arn.split_once(":policy/")?;
+    let (name, policy) = policy(arn)?;
+    let document = PolicyDocument::parse(&policy.document).ok()?;
+    Some(Named::new(name, document))
+}
+
+fn policy(arn: &str) -> Option<(&str, &'static Policy)> {
+    let (owner, path) = arn.split_once(":policy")?;
     if !owner.ends_with(":iam::aws") {
         return None;
     }
-    let name = path.rsplit('/').next()?;
-    let (_, actions) = POLICIES.iter().find(|(known, _)| *known == name)?;
-    let document = json!({
-        "Version": "2012-10-17",
-        "Statement": [{ "Effect": "Allow", "Action": actions, "Resource": "*" }],
-    });
-    let document = PolicyDocument::parse(&document).ok()?;
-    Some(Named::new(name, document))
+    let (path, name) = path.split_at(path.rfind('/')? + 1);
+    let policy = POLICIES.policies.get(name)?;
+    // an ARN with another path is of no policy
+    (policy.path == path).then_some((name, policy))
+}
+
+/// The managed policies that roles use and whose documents are neither in the
+/// template nor known here: what they allow is left out of every answer.
+pub fn not_judged(model: &Model) -> Vec<NotAnalysed> {
+    let mut found = Vec::new();
+    for role in model.roles.values() {
+        let unknown = role.managed_policy_arns.iter();
+        for arn in unknown.filter(|arn| policy(arn).is_none()) {
+            let reason = format!("what `{arn}` allows is not known here, and not judged");
+            found.push(NotAnalysed {
+                subject: NotAnalysedSubject::Value {
+                    property: "ManagedPolicyArns".to_owned(),
+                    reason,
+                },
+                provenance: place(model, role),
+            });
+        }
+    }
+    found.sort_by_key(|entry| entry.provenance.span);
+    found
+}
+
+/// The list itself, where the role has one.
+fn place(model: &Model, role: &model::Role) -> Provenance {
+    let resource = model.stack.resources.get(role.id.as_str());
+    let list = resource.and_then(|resource| resource.properties.get("ManagedPolicyArns"));
+    list.map_or_else(|| role.provenance.clone(), |list| list.provenance.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_document_is_one() {
+        assert!(POLICIES.policies.len() > 100);
+        for (name, policy) in &POLICIES.policies {
+            let arn = format!("arn:aws:iam::aws:policy{}{name}", policy.path);
+            assert!(find(&arn).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_found_by_its_whole_arn_alone() {
+        let of = |arn: &str| find(arn).map(|named| named.name);
+        let role = "AWSLambdaBasicExecutionRole";
+        let known = format!("arn:aws:iam::aws:policy/service-role/{role}");
+        assert_eq!(of(&known).as_deref(), Some(role));
+        let china = format!("arn:aws-cn:iam::aws:policy/service-role/{role}");
+        assert_eq!(of(&china).as_deref(), Some(role));
+        for other in [
+            &format!("arn:aws:iam::aws:policy/{role}"),
+            &format!("arn:aws:iam::123456789012:policy/service-role/{role}"),
+            "arn:aws:iam::aws:policy/NoSuchPolicy",
+            "arn:aws:iam::aws:policy",
+            "policy/",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use analysis::MAX_COMBINATIONS;
 use analysis::check::{Exploration, Report, Severity, check_whole};
 use analysis::intent::{self, Intent};
+use model::NotAnalysed;
 
 use crate::cli::{Check, CheckFormat, FailOn};
 use crate::error::CommandError;
@@ -27,18 +28,16 @@ pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, Co
         check_whole(&loaded.model, &others, intent)
     };
     let (source, faults) = (&loaded.source, &loaded.diagnostics);
+    let gaps = gaps(&loaded);
     render::data(&match arguments.format {
-        CheckFormat::Json => {
-            let gaps = &loaded.model.not_analysed;
-            format!("{:#}", json::check(source, faults, &report, gaps))
-        }
-        CheckFormat::Sarif => format!("{:#}", sarif::check(source, faults, &report)),
+        CheckFormat::Json => format!("{:#}", json::check(source, faults, &report, &gaps)),
+        CheckFormat::Sarif => format!("{:#}", sarif::check(source, faults, &report, &gaps)),
         CheckFormat::Human => {
             human::diagnostics(source, faults, terminal)
                 + &human::findings(source, &report.findings, terminal)
                 + &proofs(intent.as_ref(), &report)
-                + &not_analysed(&loaded)
-                + &summary(&loaded, &report)
+                + &not_analysed(&loaded, &gaps)
+                + &summary(&loaded, &report, gaps.len())
         }
     })?;
     Ok(if loaded.has_errors() {
@@ -100,9 +99,16 @@ fn fails(on: FailOn, report: &Report) -> bool {
         .any(|finding| finding.severity >= least)
 }
 
-fn not_analysed(loaded: &Loaded) -> String {
+/// What the model does not cover, and what access could not be judged by.
+fn gaps(loaded: &Loaded) -> Vec<NotAnalysed> {
+    let mut gaps = loaded.model.not_analysed.clone();
+    gaps.extend(analysis::access::not_judged(&loaded.model));
+    gaps
+}
+
+fn not_analysed(loaded: &Loaded, gaps: &[NotAnalysed]) -> String {
     let mut text = String::new();
-    for entry in &loaded.model.not_analysed {
+    for entry in gaps {
         let (place, name) = (&entry.provenance, &loaded.source.name);
         let (line, column) = (place.span.line, place.span.column);
         let _ = writeln!(
@@ -114,9 +120,8 @@ fn not_analysed(loaded: &Loaded) -> String {
     text
 }
 
-fn summary(loaded: &Loaded, report: &Report) -> String {
+fn summary(loaded: &Loaded, report: &Report, gaps: usize) -> String {
     let (resources, interfaces) = (loaded.stack.resources.len(), loaded.model.enis.len());
-    let gaps = loaded.model.not_analysed.len();
     let name = &loaded.source.name;
     let mut parts = Vec::new();
     let faults = loaded.diagnostics.len();

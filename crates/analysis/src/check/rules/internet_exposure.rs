@@ -23,7 +23,7 @@
 use model::{EniKind, LoadBalancer};
 
 use super::super::{Facts, Finding};
-use crate::reach::{End, connect};
+use crate::reach::{End, connect, on_port};
 use crate::set::TrafficSet;
 
 pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
@@ -31,6 +31,8 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     for class in &facts.classes.classes {
         let eni = class.representative();
         let served = match eni.kind {
+            // a network load balancer drops what no listener asks for
+            EniKind::LoadBalancer if eni.security_groups.is_empty() => continue,
             EniKind::LoadBalancer => facts
                 .model
                 .load_balancers
@@ -61,6 +63,7 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 fn listeners(balancer: &LoadBalancer) -> TrafficSet {
-    let ports = balancer.listeners.iter().map(|listener| TrafficSet::tcp(listener.port));
+    let ports = balancer.listeners.iter();
+    let ports = ports.map(|listener| on_port(&listener.protocol, listener.port));
     ports.fold(TrafficSet::none(), |all, port| all.union(&port))
 }
