@@ -164,8 +164,8 @@ impl Emulator {
             dns_suffix: seed.dns_suffix(),
         };
         let cognito = Cognito::open(&store, &keys, &seed.user_pools, &place, now)?;
-        let s3 = S3::open(store, keys.clone(), &seed.buckets)?;
-        let ssm = Ssm::open(&seed)?;
+        let s3 = S3::open(store.clone(), keys.clone(), &seed.buckets)?;
+        let ssm = Ssm::open(store, keys.clone(), &seed, now)?;
         Ok(Self {
             seed,
             clock,
@@ -337,7 +337,12 @@ impl Emulator {
             .audit
             .failure()
             .map(|why| format!("audit trail not written: {why}"));
-        self.logs.notices().into_iter().chain(audit).collect()
+        let sessions = self.ssm.sessions();
+        let sessions = sessions
+            .failure()
+            .map(|why| format!("history of sessions not written: {why}"));
+        let notices = self.logs.notices().into_iter();
+        notices.chain(audit).chain(sessions).collect()
     }
 
     /// A call by an AWS service inside the region.

@@ -2,7 +2,7 @@
 //!
 //! The API side. Frames between a session's two ends are [`super::ssmmessages`]' business.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -12,11 +12,14 @@ use crate::emulator::{Emulator, OpenError};
 use crate::error::{ApiError, ApiResult};
 use crate::identity::Caller;
 use crate::seed::{InstanceSeed, Seed};
+use crate::service::kms::keyring::Keyring;
 use crate::service::ssmmessages;
+use crate::store::Store;
 
 mod command;
 pub(crate) mod commands;
 mod describe;
+mod disk;
 pub(crate) mod document;
 mod documents;
 pub(crate) mod fleet;
@@ -45,13 +48,18 @@ pub(crate) struct Ssm {
 }
 
 impl Ssm {
-    pub(crate) fn open(seed: &Seed) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        store: Arc<Store>,
+        keys: Arc<Keyring>,
+        seed: &Seed,
+        now: Timestamp,
+    ) -> Result<Self, OpenError> {
         let documents = Documents::open(&seed.documents)
             .map_err(|(name, source)| OpenError::Document { name, source })?;
         Ok(Self {
             documents,
             fleet: Mutex::default(),
-            sessions: Mutex::default(),
+            sessions: Mutex::new(Sessions::open(store, keys, now)?),
             commands: Mutex::default(),
             bell: Bell::default(),
         })

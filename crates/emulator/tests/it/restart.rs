@@ -189,3 +189,35 @@ fn a_second_process_is_kept_out() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn the_history_of_sessions_is_kept_and_what_went_on_is_over() {
+    use crate::ssm::bed::{Bed, INSTANCE, seed_with_instances};
+    let directory = tempfile::tempdir().unwrap();
+    let bed = Bed::open(seed_with_instances(), Some(directory.path()));
+    let agent = bed.agent(INSTANCE).await;
+    let start = json!({ "Target": INSTANCE, "DocumentName": "kickytime-shell" });
+    let first = bed.ok("StartSession", &start).await["SessionId"].clone();
+    bed.account.clock.advance_seconds(1);
+    let second = bed.ok("StartSession", &start).await["SessionId"].clone();
+    bed.ok("TerminateSession", &json!({ "SessionId": first }))
+        .await;
+    drop((agent, bed));
+
+    let after = Account::open(seed_with_instances(), Some(directory.path())).unwrap();
+    let asked = |operation: &str, input: serde_json::Value| {
+        ok(after.json(&after.operator(), &format!("AmazonSSM.{operation}"), &input))
+    };
+    let history = asked("DescribeSessions", json!({ "State": "History" }));
+    let ids: Vec<_> = history["Sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["SessionId"])
+        .collect();
+    assert_eq!(ids, [&second, &first], "newest first");
+    assert_eq!(
+        asked("ResumeSession", json!({ "SessionId": second })),
+        json!({ "SessionId": second })
+    );
+}

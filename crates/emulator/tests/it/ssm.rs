@@ -231,6 +231,45 @@ async fn idle_sessions_end_and_long_ones_too() {
 }
 
 #[tokio::test]
+async fn a_session_ends_when_its_agent_does_not_come_or_not_come_back() {
+    let bed = Bed::start();
+    let agent = bed.agent(INSTANCE).await;
+    let started = bed.ok("StartSession", &to_database()).await;
+    let mut client = bed.client(&started).await;
+    // a ping's answer says that the token was taken
+    client.answered().await;
+    bed.account.clock.advance_seconds(61);
+    assert_eq!(
+        client.closed().await["Output"],
+        "The instance's agent has not joined the session."
+    );
+
+    let started = bed.ok("StartSession", &to_database()).await;
+    let id = started["SessionId"].as_str().unwrap().to_owned();
+    let mut client = bed.client(&started).await;
+    let mut data = agent.join(&bed, &id).await;
+    data.message_of("start_publication").await;
+    drop(data);
+    client.message_of("pause_publication").await;
+    bed.account.clock.advance_seconds(100);
+    let mut data = agent.open(&bed, &id).await;
+    client.message_of("start_publication").await;
+    data.message_of("start_publication").await;
+    drop(data);
+    client.message_of("pause_publication").await;
+    bed.account.clock.advance_seconds(121);
+    assert_eq!(
+        client.closed().await["Output"],
+        "The instance's agent has not come back to the session."
+    );
+    bed.report(INSTANCE).await;
+    let ended = bed
+        .ok("DescribeSessions", &json!({ "State": "History" }))
+        .await;
+    assert_eq!(ended["Sessions"][0]["Status"], "Failed");
+}
+
+#[tokio::test]
 async fn an_instance_is_there_while_its_agent_reports_and_holds_its_channel() {
     let bed = Bed::start();
     let status = async || {
@@ -295,6 +334,8 @@ async fn a_token_is_good_once_for_a_minute_and_for_whom_it_was_given() {
     let agent = bed.agent(INSTANCE).await;
     let started = bed.ok("StartSession", &to_database()).await;
     let id = started["SessionId"].as_str().unwrap().to_owned();
+    let mut data = agent.join(&bed, &id).await;
+    data.message_of("pause_publication").await;
     bed.account.clock.advance_seconds(61);
     assert!(bed.client_refused(&started).await.contains("not valid"));
     let mut wrong = started.clone();

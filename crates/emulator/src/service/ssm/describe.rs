@@ -24,7 +24,12 @@ pub(super) fn describe_sessions(call: &Call<'_>, input: &Value) -> ApiResult<Val
             .collect(),
         "History" => sessions
             .ended()
-            .map(|record| (record, record.end.as_ref().map_or("", |end| end.status)))
+            .map(|record| {
+                (
+                    record,
+                    record.end.as_ref().map_or("", |end| end.status.name()),
+                )
+            })
             .collect(),
         other => {
             return Err(invalid(format!(

@@ -3,12 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use session::wire::SessionRequest;
 
+use super::disk::Disk;
 use super::token::Tokens;
 use crate::clock::Timestamp;
 use crate::random;
+use crate::service::kms::keyring::Keyring;
 use crate::service::ssmmessages::relay::{Relay, Side};
+use crate::store::Store;
+use crate::vault::VaultError;
 
 /// Sessions at once; a further one is refused.
 pub(super) const MOST_ACTIVE: usize = 1_000;
@@ -18,8 +23,13 @@ const MOST_HISTORY: usize = 1_000;
 const SUFFIX_LENGTH: usize = 26;
 const LOWER_ALPHANUMERIC: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
+/// An agent that was asked to a session has this long to come.
+const JOIN_WITHIN_S: i64 = 60;
+/// An agent that has left has this long to come back: one that was restarted knows the session no more.
+const RETURN_WITHIN_S: i64 = 120;
+
 /// What is known of a session while it lasts and afterwards.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: String,
     pub(crate) target: String,
@@ -34,15 +44,30 @@ pub(crate) struct Record {
 }
 
 /// How a session ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct End {
     pub(crate) at: Timestamp,
-    /// `Terminated` or `Failed`.
-    pub(crate) status: &'static str,
+    pub(crate) status: EndStatus,
     /// What both ends are told; empty where there is nothing to tell.
     pub(crate) output: String,
     /// For the audit trail.
     pub(crate) why: String,
+}
+
+/// `Status` of a session that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EndStatus {
+    Terminated,
+    Failed,
+}
+
+impl EndStatus {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Terminated => "Terminated",
+            Self::Failed => "Failed",
+        }
+    }
 }
 
 /// A session that is going on.
@@ -58,10 +83,10 @@ pub(crate) struct Session {
 }
 
 /// All of them.
-#[derive(Default)]
 pub(crate) struct Sessions {
     active: BTreeMap<String, Session>,
     history: VecDeque<Record>,
+    disk: Disk,
 }
 
 impl Record {
@@ -98,9 +123,9 @@ impl Session {
 
     /// Why it is over by now, if time has ended it.
     pub(super) fn timed_out(&self, now: Timestamp) -> Option<End> {
-        let end = |output: &str, why: String| End {
+        let end = |status: EndStatus, output: &str, why: String| End {
             at: now,
-            status: "Terminated",
+            status,
             output: output.to_owned(),
             why,
         };
@@ -108,19 +133,57 @@ impl Session {
         if let Some(most) = most.filter(|s| now >= self.record.started.plus_seconds(*s)) {
             let why = format!("it lasted {} minutes, the most it may", most / 60);
             return Some(end(
+                EndStatus::Terminated,
                 "Your session has been terminated, as it has reached its maximum duration.",
                 why,
             ));
         }
-        (now >= self.relay.active().plus_seconds(self.idle_s)).then(|| {
+        if now >= self.relay.active().plus_seconds(self.idle_s) {
             let why = format!("nothing went through it for {} minutes", self.idle_s / 60);
-            end("Your session timed out due to inactivity.", why)
+            let output = "Your session timed out due to inactivity.";
+            return Some(end(EndStatus::Terminated, output, why));
+        }
+        let absent = self.relay.absent_since(Side::Agent)?;
+        let (within_s, what) = if self.joined {
+            (RETURN_WITHIN_S, "come back to")
+        } else {
+            (JOIN_WITHIN_S, "joined")
+        };
+        (now >= absent.plus_seconds(within_s)).then(|| {
+            let output = format!("The instance's agent has not {what} the session.");
+            let why = format!("the agent has not {what} it within {within_s} seconds");
+            end(EndStatus::Failed, &output, why)
         })
     }
 }
 
 impl Sessions {
+    /// With the history of earlier runs.
+    pub(super) fn open(
+        store: Arc<Store>,
+        keys: Arc<Keyring>,
+        now: Timestamp,
+    ) -> Result<Self, VaultError> {
+        let (disk, history) = Disk::open(store, keys, now, MOST_HISTORY)?;
+        Ok(Self {
+            active: BTreeMap::new(),
+            history: history.into(),
+            disk,
+        })
+    }
+
+    /// Why the history could not be written, if it ever could not.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.disk.failure()
+    }
+
+    fn keep(&mut self, record: &Record) {
+        let active = self.active.values().map(|session| &session.record);
+        self.disk.keep(record, self.history.iter().chain(active));
+    }
+
     pub(super) fn insert(&mut self, session: Session) {
+        self.keep(&session.record);
         self.active.insert(session.record.id.clone(), session);
     }
 
@@ -164,6 +227,7 @@ impl Sessions {
         if self.history.len() >= MOST_HISTORY {
             self.history.pop_front();
         }
+        self.keep(&record);
         self.history.push_back(record.clone());
         Some(record)
     }

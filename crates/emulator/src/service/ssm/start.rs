@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use session::wire::{SessionDocument, SessionRequest};
 
 use super::document::{Document, PREFERENCES, Values, fill, substitute};
-use super::sessions::{self, End, MOST_ACTIVE, Record, Session};
+use super::sessions::{self, End, EndStatus, MOST_ACTIVE, Record, Session};
 use super::token::{Holder, Tokens};
 use super::{document_arn, finish, instance_arn, seeded, session_arn};
 use crate::call::{Ask, Call};
@@ -75,7 +75,7 @@ pub(super) fn start_session(call: &Call<'_>, input: &Value) -> ApiResult<Value> 
     if !call.emulator.ssm.fleet().send(target, invitation) {
         let end = End {
             at: call.now,
-            status: "Failed",
+            status: EndStatus::Failed,
             output: String::new(),
             why: "the agent's control channel went away".to_owned(),
         };
@@ -106,7 +106,7 @@ pub(super) fn terminate_session(call: &Call<'_>, input: &Value) -> ApiResult<Val
     authorize_session(call, "ssm:TerminateSession", id)?;
     let end = End {
         at: call.now,
-        status: "Terminated",
+        status: EndStatus::Terminated,
         output: String::new(),
         why: format!("{} terminated it", call.caller.principal.display_name()),
     };

@@ -17,7 +17,7 @@ use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::random;
 use crate::service::ssm;
-use crate::service::ssm::sessions::End;
+use crate::service::ssm::sessions::{End, EndStatus};
 use crate::service::ssm::token::Holder;
 
 /// Agents ping about every minute; who is silent for longer is gone.
@@ -133,9 +133,9 @@ fn handle(emulator: &Emulator, instance: &str, frame: &Bytes) -> Option<Bytes> {
         let end = End {
             at: now,
             status: if complete.final_task_status == "Success" {
-                "Terminated"
+                EndStatus::Terminated
             } else {
-                "Failed"
+                EndStatus::Failed
             },
             output: complete.output.chars().take(OUTPUT_CHARACTERS).collect(),
             why: format!("the agent ended it: {}", complete.final_task_status),

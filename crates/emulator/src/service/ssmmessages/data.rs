@@ -51,7 +51,7 @@ pub(super) async fn run<S>(
         emulator,
         id,
         side,
-        place: relay.attach(side),
+        place: relay.attach(side, Arc::clone(&emulator.clock)),
         relay: &relay,
         waits: Notify::new(),
     };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 
 /// The largest frame taken from either end.
 pub(super) const FRAME_LIMIT: usize = 1024 * 1024;
@@ -60,6 +60,8 @@ struct Lane {
     room: Arc<Semaphore>,
     /// The number of the socket that empties it; 0 is nobody.
     reader: watch::Sender<u64>,
+    /// Since when nobody does, in milliseconds.
+    left_ms: AtomicI64,
 }
 
 /// A frame with the room it takes.
@@ -69,13 +71,14 @@ pub(super) struct Frame {
 }
 
 impl Lane {
-    fn new() -> Self {
+    fn new(now: Timestamp) -> Self {
         let (queue, waiting) = mpsc::channel(LANE_FRAMES);
         Self {
             queue,
             waiting: Mutex::new(waiting),
             room: Arc::new(Semaphore::new(LANE_BYTES)),
             reader: watch::Sender::new(0),
+            left_ms: AtomicI64::new(now.0),
         }
     }
 
@@ -88,8 +91,8 @@ impl Lane {
 impl Relay {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
-            to_client: Lane::new(),
-            to_agent: Lane::new(),
+            to_client: Lane::new(now),
+            to_agent: Lane::new(now),
             over: watch::Sender::new(None),
             byes: watch::Sender::new(0),
             active_ms: AtomicI64::new(now.0),
@@ -109,7 +112,13 @@ impl Relay {
         *self.lane_to(side).reader.borrow() != 0
     }
 
-    /// Whether an end has, or had, a socket.
+    /// Since when an end has had no socket, if it has none.
+    pub(crate) fn absent_since(&self, side: Side) -> Option<Timestamp> {
+        let left = &self.lane_to(side).left_ms;
+        (!self.is_attached(side)).then(|| Timestamp(left.load(Ordering::Relaxed)))
+    }
+
+    /// When data last went through; at first, when it was made.
     pub(crate) fn active(&self) -> Timestamp {
         Timestamp(self.active_ms.load(Ordering::Relaxed))
     }
@@ -148,7 +157,7 @@ impl Relay {
     }
 
     /// Takes the place of `side`'s socket. An older one sees it and goes.
-    pub(super) fn attach(self: &Arc<Self>, side: Side) -> Attached {
+    pub(super) fn attach(self: &Arc<Self>, side: Side, clock: Arc<dyn Clock>) -> Attached {
         let mut next = self
             .next_socket
             .lock()
@@ -161,6 +170,7 @@ impl Relay {
             relay: Arc::clone(self),
             side,
             number,
+            clock,
         }
     }
 
@@ -196,6 +206,7 @@ pub(super) struct Attached {
     relay: Arc<Relay>,
     side: Side,
     number: u64,
+    clock: Arc<dyn Clock>,
 }
 
 impl Attached {
@@ -218,6 +229,7 @@ impl Drop for Attached {
         lane.reader.send_if_modified(|number| {
             let mine = *number == self.number;
             if mine {
+                lane.left_ms.store(self.clock.now().0, Ordering::Relaxed);
                 *number = 0;
             }
             mine

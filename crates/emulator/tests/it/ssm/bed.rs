@@ -1,5 +1,6 @@
 //! An account with two instances behind a real port, an agent and a person with real websockets.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -163,7 +164,11 @@ impl Bed {
     }
 
     pub(crate) fn with(seed: Seed) -> Self {
-        let account = Account::with(seed);
+        Self::open(seed, None)
+    }
+
+    pub(crate) fn open(seed: Seed, directory: Option<&Path>) -> Self {
+        let account = Account::open(seed, directory).unwrap();
         let server = Server::start(account.emulator.clone());
         Self { account, server }
     }
@@ -489,6 +494,19 @@ impl Socket {
     /// The end of the session, as this end is told.
     pub(crate) async fn closed(&mut self) -> Value {
         self.json_of("channel_closed").await
+    }
+
+    /// Waits for a pong: the service reads on once it knows whose end this is.
+    pub(crate) async fn answered(&mut self) {
+        self.0
+            .send(tungstenite::Message::Ping("answer".into()))
+            .await
+            .unwrap();
+        loop {
+            if self.next().await == tungstenite::Message::Pong("answer".into()) {
+                return;
+            }
+        }
     }
 
     /// Code and reason of the websocket's close.

@@ -4,6 +4,10 @@ fn relay() -> Arc<Relay> {
     Arc::new(Relay::new(Timestamp(0)))
 }
 
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(crate::clock::SystemClock)
+}
+
 fn big() -> Bytes {
     Bytes::from(vec![7; FRAME_LIMIT])
 }
@@ -16,7 +20,7 @@ async fn frames_wait_for_an_end_that_comes_later_and_keep_their_order() {
             .push(Side::Agent, vec![byte].into(), &Notify::new())
             .await;
     }
-    let agent = relay.attach(Side::Agent);
+    let agent = relay.attach(Side::Agent, clock());
     let mut frames = agent.frames().await;
     for byte in 0..3_u8 {
         assert_eq!(frames.recv().await.unwrap().bytes, [byte][..]);
@@ -30,7 +34,7 @@ async fn a_full_lane_drops_for_an_end_that_is_away_and_waits_for_one_that_is_slo
     for _ in 0..fits + 3 {
         relay.push(Side::Client, big(), &Notify::new()).await;
     }
-    let client = relay.attach(Side::Client);
+    let client = relay.attach(Side::Client, clock());
     let mut frames = client.frames().await;
     let waits = Notify::new();
     let pushing = relay.push(Side::Client, Bytes::from_static(b"last"), &waits);
@@ -48,7 +52,7 @@ async fn a_full_lane_drops_for_an_end_that_is_away_and_waits_for_one_that_is_slo
 #[tokio::test]
 async fn a_sender_that_waits_is_let_go_when_the_slow_end_leaves() {
     let relay = relay();
-    let client = relay.attach(Side::Client);
+    let client = relay.attach(Side::Client, clock());
     for _ in 0..LANE_BYTES / FRAME_LIMIT {
         relay.push(Side::Client, big(), &Notify::new()).await;
     }
@@ -66,8 +70,8 @@ async fn a_sender_that_waits_is_let_go_when_the_slow_end_leaves() {
 #[tokio::test]
 async fn the_newest_socket_of_an_end_has_its_place() {
     let relay = relay();
-    let old = relay.attach(Side::Client);
-    let new = relay.attach(Side::Client);
+    let old = relay.attach(Side::Client, clock());
+    let new = relay.attach(Side::Client, clock());
     tokio::time::timeout(Duration::from_secs(5), old.replaced())
         .await
         .unwrap();
