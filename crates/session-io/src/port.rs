@@ -25,6 +25,8 @@ pub(crate) struct Port {
     signals: VecDeque<Signal>,
     /// Who waits for signals or for the end.
     owner: Option<Waker>,
+    /// Who waits for everything to have arrived.
+    leaver: Option<Waker>,
     half_closes: bool,
     end: Option<PortEnd>,
 }
@@ -64,6 +66,7 @@ impl Port {
             waiting: BTreeMap::new(),
             signals: VecDeque::new(),
             owner: None,
+            leaver: None,
             half_closes: false,
             end: None,
         }
@@ -114,6 +117,7 @@ impl Port {
     fn finish_all(&mut self, end: PortEnd) {
         self.end.get_or_insert(end);
         wake(&mut self.owner);
+        wake(&mut self.leaver);
         for waiting in self.waiting.values_mut() {
             wake(&mut waiting.to_read);
             wake(&mut waiting.to_write);
@@ -172,8 +176,8 @@ impl Machine for Port {
                 PortEvent::Failed(fault) => self.finish_all(PortEnd::Failed(fault)),
             }
         }
-        if self.owner.is_some() && self.session.is_drained() {
-            wake(&mut self.owner);
+        if self.session.is_drained() {
+            wake(&mut self.leaver);
         }
     }
 
@@ -204,7 +208,7 @@ impl Link<Port> {
         if port.session.is_drained() || port.end.is_some() {
             return Poll::Ready(());
         }
-        port.owner = Some(cx.waker().clone());
+        port.leaver = Some(cx.waker().clone());
         Poll::Pending
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Shell {
     session: ShellSession,
     signals: VecDeque<SessionEvent>,
     end: Option<ShellEnd>,
+    /// Something has come since the reader last looked.
+    has_news: bool,
     to_read: Option<Waker>,
     to_write: Option<Waker>,
     to_leave: Option<Waker>,
@@ -49,6 +51,7 @@ impl Shell {
             session: ShellSession::new(session),
             signals: VecDeque::new(),
             end: None,
+            has_news: false,
             to_read: None,
             to_write: None,
             to_leave: None,
@@ -80,6 +83,7 @@ impl Machine for Shell {
     }
 
     fn handle_message(&mut self, frame: &Bytes, now: Duration) {
+        self.has_news = true;
         self.session.session().handle_message(frame, now);
     }
 
@@ -108,7 +112,10 @@ impl Machine for Shell {
                 event => self.signals.push_back(event),
             }
         }
-        wake(&mut self.to_read);
+        // the reader is often the task that drives: only what is new may wake it
+        if std::mem::take(&mut self.has_news) || !self.signals.is_empty() || self.end.is_some() {
+            wake(&mut self.to_read);
+        }
         if self.end.is_some() || self.session.session().can_send() {
             wake(&mut self.to_write);
         }

@@ -33,8 +33,9 @@ const WRITE_BATCH_BYTES: usize = 128 << 10;
 /// Queued bytes at which a peer that does not read is an error. A batch and a message
 /// over it never get there: both wait for room first.
 const WRITE_LIMIT_BYTES: usize = WRITE_BATCH_BYTES + 4 * MESSAGE_LIMIT_BYTES;
-/// Read from the stream at once, where there is so much.
-const READ_BUFFER_BYTES: usize = 128 << 10;
+/// Read from the stream at once, where there is so much. TLS gives 16 KiB, and the library
+/// clears all of it for every read.
+const READ_BUFFER_BYTES: usize = 32 << 10;
 
 /// What a websocket may run over: TCP, or TLS over it.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send + 'static {}

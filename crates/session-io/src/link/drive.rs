@@ -21,6 +21,9 @@ use crate::socket::{Socket, SocketError};
 const BATCH: usize = 16;
 /// Batches each way before other tasks have their turn.
 const TURNS: usize = 8;
+/// A machine that wants to repeat something is asked again so soon: what it has may not
+/// fit into the socket for now.
+const REPEAT_AFTER: Duration = Duration::from_millis(5);
 
 /// How a socket's use ended.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub(super) async fn drive<M: Machine>(link: &Link<M>, socket: &mut Socket) -> (D
         is_flushed: true,
         has_heard: false,
         timer: None,
+        told_at: None,
     };
     let driven = poll_fn(|cx| driver.poll(cx)).await;
     (driven, driver.has_heard)
@@ -54,6 +58,8 @@ struct Driver<'a, M> {
     is_flushed: bool,
     has_heard: bool,
     timer: Option<(Duration, Pin<Box<Sleep>>)>,
+    /// When the machine was last told of the time.
+    told_at: Option<Duration>,
 }
 
 impl<M: Machine> Driver<'_, M> {
@@ -153,6 +159,9 @@ impl<M: Machine> Driver<'_, M> {
             return false;
         };
         let begin = self.link.begin;
+        let at = self
+            .told_at
+            .map_or(at, |told_at| at.max(told_at + REPEAT_AFTER));
         let (armed_at, timer) = self
             .timer
             .get_or_insert_with(|| (at, Box::pin(sleep_until(begin + at))));
@@ -165,6 +174,7 @@ impl<M: Machine> Driver<'_, M> {
         }
         self.timer = None;
         let now = begin.elapsed();
+        self.told_at = Some(now);
         state.machine.handle_timeout(now);
         state.machine.react(now);
         true

@@ -201,3 +201,26 @@ async fn stopping_leaves_no_task_behind() {
     })
     .await;
 }
+
+/// A task that wakes itself would be busy all the time, and nobody would see it fail.
+#[tokio::test]
+async fn an_idle_session_does_nothing() {
+    let mut world = World::new(OURS, destination(echo).await).await;
+    let mut stream = world.connect().await;
+    stream.write_all(b"x").await.unwrap();
+    let mut byte = [0];
+    within(stream.read_exact(&mut byte)).await.unwrap();
+    world
+        .event(|event| matches!(event, ForwardEvent::Accepted { .. }).then_some(()))
+        .await;
+    let busy = tokio::runtime::Handle::current().metrics();
+    let before = busy.worker_total_busy_duration(0);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let after = busy.worker_total_busy_duration(0);
+    assert!(
+        after - before < Duration::from_millis(200),
+        "{:?}",
+        after - before
+    );
+    world.stop().await.unwrap();
+}

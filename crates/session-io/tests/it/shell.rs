@@ -329,3 +329,24 @@ async fn the_end_of_input_is_a_terminals() {
     let output = String::new();
     assert_eq!(end, TerminalEnd::Closed { output });
 }
+
+/// See the same of a forward.
+#[tokio::test]
+async fn an_idle_terminal_does_nothing() {
+    let scene = scene(OURS, None, true).await;
+    let mut person = person(&scene.relay);
+    let mut program = within(scene.program).await.unwrap();
+    person.keys.write_all(b"x").await.unwrap();
+    sees(&mut program.terminal, b"x").await;
+    until("a size", || !locked(&scene.sizes).is_empty()).await;
+    let busy = tokio::runtime::Handle::current().metrics();
+    let before = busy.worker_total_busy_duration(0);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let after = busy.worker_total_busy_duration(0);
+    assert!(
+        after - before < Duration::from_millis(200),
+        "{:?}",
+        after - before
+    );
+    drop(scene.stop_agent);
+}
