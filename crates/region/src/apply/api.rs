@@ -197,3 +197,6 @@ fn misdirected() -> Response<Bytes> {
     *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
     response
 }
+
+#[cfg(test)]
+mod tests;
