@@ -37,13 +37,24 @@ pub fn removals(models: &[&Model], intent: &Intent) -> Vec<Removal> {
     let mut found: BTreeMap<(usize, String), Removal> = BTreeMap::new();
     for model in models {
         let mut facts = Facts::new(model).with_intent(Some(intent));
+        let described = elements(&facts).into_iter().map(|element| {
+            let removal = element.describe(&facts);
+            (
+                (removal.provenance.span.start, removal.what.clone()),
+                element,
+                removal,
+            )
+        });
+        // What is needed under other values is needed.
+        let is_needed = |one: &Removal| one.breaks.is_some();
+        let open: Vec<_> = described
+            .filter(|(key, ..)| !found.get(key).is_some_and(is_needed))
+            .collect();
+        if open.is_empty() {
+            continue;
+        }
         let baselines = Baselines::new(&facts, intent);
-        for element in elements(&facts) {
-            let mut removal = element.describe(&facts);
-            let key = (removal.provenance.span.start, removal.what.clone());
-            if found.get(&key).is_some_and(|one| one.breaks.is_some()) {
-                continue;
-            }
+        for (key, element, mut removal) in open {
             removal.breaks = breakage(&mut facts, &baselines, &element);
             found.insert(key, removal);
         }

@@ -1,6 +1,7 @@
 //! Every policy of a model, compiled once, with the lines of its statements.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cfn::{Provenance, Symbol, Value};
 use iam::{Named, PolicyDocument, PolicyFault, PolicyKind};
@@ -19,7 +20,8 @@ pub(crate) struct Document {
 /// All documents of a model, by what they belong to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store<'a> {
-    identity: BTreeMap<LogicalId, Vec<Named>>,
+    /// Shared with those who ask on a role's behalf.
+    identity: BTreeMap<LogicalId, Arc<Vec<Named>>>,
     resources: BTreeMap<LogicalId, Document>,
     endpoints: BTreeMap<LogicalId, Document>,
     /// Managed policies of the template, attached or not.
@@ -51,7 +53,7 @@ impl<'a> Store<'a> {
                     None => store.unknown.push((role.id.clone(), arn.clone())),
                 }
             }
-            store.identity.insert(role.id.clone(), documents);
+            store.identity.insert(role.id.clone(), Arc::new(documents));
             let name = format!("{}/trust", role.id);
             let trust = store.policy(&name, &role.trust);
             store.add_resource(&role.id, trust, PolicyKind::Trust);
@@ -108,7 +110,11 @@ impl<'a> Store<'a> {
     }
 
     pub(crate) fn identity(&self, role: &LogicalId) -> &[Named] {
-        self.identity.get(role).map_or(&[], Vec::as_slice)
+        self.identity.get(role).map_or(&[], |documents| documents)
+    }
+
+    pub(crate) fn shared_identity(&self, role: &LogicalId) -> Arc<Vec<Named>> {
+        self.identity.get(role).cloned().unwrap_or_default()
     }
 
     pub(crate) fn resource(&self, id: &LogicalId) -> Option<&Document> {
@@ -313,7 +319,7 @@ impl Store<'_> {
         let named = match holder.kind {
             HolderKind::Identity => {
                 let documents = self.identity.get_mut(&holder.id)?;
-                documents
+                Arc::make_mut(documents)
                     .iter_mut()
                     .find(|named| named.name == holder.document)?
             }

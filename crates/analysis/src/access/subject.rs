@@ -1,6 +1,7 @@
 //! Who is asked about: roles, workloads, whoever holds a managed policy, AWS services.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use iam::{Named, Principal, PrincipalEntry, PrincipalKind};
 use model::{LogicalId, Model, VpcEndpoint, VpcEndpointKind};
@@ -12,7 +13,7 @@ use super::{Access, AccessError, Call, roles_of};
 pub struct Subject<'a> {
     pub name: String,
     pub principal: Principal,
-    pub policies: Vec<Named>,
+    pub policies: Arc<Vec<Named>>,
     /// What it may do at most.
     pub boundary: Option<Named>,
     /// The VPC its calls come from, when it runs in one.
@@ -25,7 +26,7 @@ impl<'a> Subject<'a> {
         Self {
             name: name.to_owned(),
             principal,
-            policies: Vec::new(),
+            policies: Arc::default(),
             boundary: None,
             vpc: None,
         }
@@ -107,7 +108,7 @@ impl<'a> Access<'a> {
         Subject {
             name: id.to_string(),
             principal: principal.unwrap_or_else(Principal::anonymous),
-            policies: self.store.identity(id).to_vec(),
+            policies: self.store.shared_identity(id),
             boundary: self.store.boundary(id).cloned(),
             vpc: None,
         }
@@ -124,7 +125,7 @@ impl<'a> Access<'a> {
         Subject {
             name: format!("holders of {name}"),
             principal: kind.into(),
-            policies: vec![policy.clone()],
+            policies: Arc::new(vec![policy.clone()]),
             boundary: None,
             vpc: None,
         }

@@ -54,10 +54,21 @@ impl Answer<'_> {
 
 /// Answers for every interface of both places at once.
 pub fn ask<'a>(network: &Network<'a>, from: &Place<'a>, to: &Target<'a>) -> Answer<'a> {
-    ask_among(network, &Classes::new(network), from, to)
+    let classes = Classes::new(network);
+    let mut answer = ask_among(network, &classes, from, to);
+    if !answer.is_reached() {
+        let search = Search {
+            network,
+            classes: &classes,
+            to,
+            with_hosts: true,
+        };
+        answer.takeover = search.run(&starts(network, &classes, from)).0;
+    }
+    answer
 }
 
-/// As [`ask`], when the classes are there already.
+/// As [`ask`], when the classes are there already, and without what an intruder could do.
 pub(crate) fn ask_among<'a>(
     network: &Network<'a>,
     classes: &Classes<'a>,
@@ -72,19 +83,12 @@ pub(crate) fn ask_among<'a>(
         with_hosts: false,
     };
     let mut outcome = Outcome::Blocked;
-    let (mut forwarded, mut broken, mut takeover) = Default::default();
+    let (mut forwarded, mut broken) = Default::default();
     if direct.iter().any(Verdict::is_accepted) {
         outcome = Outcome::Direct;
     } else {
-        let start = starts(network, classes, from);
-        (forwarded, broken) = search.run(&start);
-        if forwarded.is_empty() {
-            let search = Search {
-                with_hosts: true,
-                ..search
-            };
-            takeover = search.run(&start).0;
-        } else {
+        (forwarded, broken) = search.run(&starts(network, classes, from));
+        if !forwarded.is_empty() {
             outcome = Outcome::Forwarded;
         }
     }
@@ -96,7 +100,7 @@ pub(crate) fn ask_among<'a>(
         direct,
         forwarded,
         broken,
-        takeover,
+        takeover: Vec::new(),
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! A parameter that has few allowed values, or that a condition or a mapping
 //! asks for. Other values of the latter are those it is compared with, and one
-//! that is none of them. A parameter whose other values change nothing but what
-//! no rule looks at is no switch.
+//! that is none of them. A parameter that only what no rule looks at hangs on is
+//! no switch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cfn::{Environment, Function, Node, NodeKind, Stack, Template};
+use cfn::{Declaration, Environment, Function, Node, NodeKind, Template};
 
 /// A parameter with more allowed values than this is no switch.
 const MAX_VALUES: usize = 8;
@@ -75,11 +75,14 @@ pub struct Switch {
 /// value of theirs were known.
 pub(super) fn find(template: &Template, environment: &Environment) -> (Vec<Switch>, Vec<String>) {
     let asked = Asked::new(template);
-    let mut given: Option<Stack> = None;
     let (mut switches, mut untried) = (Vec::new(), Vec::new());
     for (name, declaration) in &template.parameters {
-        let allowed = texts(declaration.get("AllowedValues"));
+        if !asked.matters.contains(name.as_str()) {
+            continue;
+        }
         let compared = asked.compared.get(name.as_str());
+        let allowed = texts(declaration.get("AllowedValues"));
+        let is_enumerated = !allowed.is_empty();
         let candidates: Vec<String> = match (allowed.len(), compared) {
             (2..=MAX_VALUES, _) => allowed,
             (0, Some(compared)) => {
@@ -92,42 +95,50 @@ pub(super) fn find(template: &Template, environment: &Environment) -> (Vec<Switc
             }
             _ => continue,
         };
-        let given = given.get_or_insert_with(|| cfn::evaluate(template, environment).0);
-        let current = given.parameters.get(name).and_then(cfn::Value::as_text);
+        let default = declaration.get("Default").and_then(Node::as_text);
+        let given = environment.parameters.get(name).map(String::as_str);
+        let current = given.or(default);
+        let is_compared = |value: &str| compared.is_some_and(|all| all.contains(value));
+        // One value that is none of those compared with stands for them all.
+        let mut has_other = current.is_some_and(|current| !is_compared(current));
         let mut values = vec![current.unwrap_or(NO_VALUE).to_owned()];
-        let mut matters = asked.joint.contains(name.as_str());
-        let is_enumerated = declaration.get("AllowedValues").is_some();
-        let mut has_other = false;
         for value in candidates {
-            let is_compared = compared.is_some_and(|all| all.contains(value.as_str()));
-            // One value that is none of those compared with stands for them all.
-            let is_spare = !is_enumerated && !is_compared;
-            let is_known = |current| compared.is_some_and(|all| all.contains(current));
-            let current_is_other = current.is_some_and(|current| !is_known(current));
-            if values.contains(&value) || is_spare && (has_other || current_is_other) {
+            let is_spare = !is_enumerated && !is_compared(&value);
+            if values.contains(&value) || is_spare && has_other {
                 continue;
             }
-            let mut environment = environment.clone();
-            environment.parameters.insert(name.clone(), value.clone());
-            let (stack, faults) = cfn::evaluate(template, &environment);
-            let mut faults = faults.iter().filter(|fault| fault.is_error());
-            if faults.any(|fault| fault.code == "parameter-value") {
-                continue;
+            if is_admitted(name, declaration, &value, environment) {
+                has_other |= is_spare;
+                values.push(value);
             }
-            has_other |= is_spare;
-            matters = matters || changes(given, &stack);
-            values.push(value);
         }
-        if values.len() == 1 {
-            untried.extend(compared.map(|_| name.clone()));
-        } else if matters {
-            switches.push(Switch {
-                parameter: name.clone(),
-                values,
-            });
+        if values.len() > 1 {
+            let parameter = name.clone();
+            switches.push(Switch { parameter, values });
+        } else if compared.is_some() {
+            untried.push(name.clone());
         }
     }
     (switches, untried)
+}
+
+/// Whether a parameter's own demands admit a value.
+fn is_admitted(
+    name: &str,
+    declaration: &Declaration,
+    value: &str,
+    environment: &Environment,
+) -> bool {
+    let mut template = Template::default();
+    template
+        .parameters
+        .insert(name.to_owned(), declaration.clone());
+    let environment = Environment {
+        parameters: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+        ..environment.clone()
+    };
+    let (_, faults) = cfn::evaluate(&template, &environment);
+    !faults.iter().any(|fault| fault.code == "parameter-value")
 }
 
 fn texts(node: Option<&Node>) -> Vec<String> {
@@ -139,40 +150,14 @@ fn texts(node: Option<&Node>) -> Vec<String> {
         .collect()
 }
 
-/// Whether two stacks differ in something that is looked at.
-fn changes(one: &Stack, other: &Stack) -> bool {
-    let ids: BTreeSet<&String> = one.resources.keys().chain(other.resources.keys()).collect();
-    ids.into_iter().any(|id| {
-        let (Some(before), Some(after)) = (one.resources.get(id), other.resources.get(id)) else {
-            let there = one.resources.get(id).or_else(|| other.resources.get(id));
-            return there.is_some_and(|one| !UNREAD.contains(&one.resource_type.as_str()));
-        };
-        let kind = before.resource_type.as_str();
-        if UNREAD.contains(&kind) || before == after {
-            return false;
-        }
-        let unread = UNREAD_PROPERTIES.iter().find(|(name, _)| *name == kind);
-        let unread = unread.map(|(_, names)| *names).unwrap_or_default();
-        let names = before
-            .properties
-            .entries()
-            .chain(after.properties.entries());
-        let mut names = names.map(|(name, _)| name);
-        names.any(|name| {
-            !unread.contains(&name) && before.properties.get(name) != after.properties.get(name)
-        }) || before.metadata != after.metadata
-            || before.deletion_policy != after.deletion_policy
-    })
-}
-
-/// What conditions, rules and mappings ask parameters for.
+/// What a template asks its parameters for.
 #[derive(Default)]
 struct Asked<'t> {
     /// By parameter: the texts it is compared with.
     compared: BTreeMap<&'t str, BTreeSet<&'t str>>,
-    /// Parameters that share a condition with another one, or stand where a
-    /// condition must hold first: alone they may change nothing.
-    joint: BTreeSet<&'t str>,
+    /// Parameters that something which is looked at hangs on, by itself or by
+    /// way of conditions.
+    matters: BTreeSet<&'t str>,
 }
 
 impl<'t> Asked<'t> {
@@ -180,41 +165,44 @@ impl<'t> Asked<'t> {
         let mut asked = Self::default();
         for entry in template.conditions.values() {
             asked.compare(template, &entry.value);
-            let mut names = BTreeSet::new();
-            parameters(template, &entry.value, &mut names, &mut BTreeSet::new());
-            if names.len() > 1 {
-                asked.joint.extend(names);
-            }
         }
         for declaration in template.resources.values() {
             asked.compare_maps(template, &declaration.body);
-            let kind = declaration.get("Type").and_then(Node::as_text);
-            if kind.is_none_or(|kind| !UNREAD.contains(&kind)) {
-                let is_conditional = declaration.get("Condition").is_some();
-                asked.nested(template, &declaration.body, is_conditional);
-            }
+            asked.resource(template, declaration);
         }
         asked
     }
 
-    /// What stands in a resource that a condition guards, or in a branch.
-    fn nested(&mut self, template: &'t Template, node: &'t Node, mut is_inside: bool) {
-        if let Some(call) = node.as_call() {
-            let is_if = call.function == Function::If;
-            if is_inside {
-                self.joint.extend(mentioned(template, node));
-                let condition = call.argument.items().first().filter(|_| is_if);
-                if let Some(name) = condition.and_then(Node::as_text)
-                    && let Some(entry) = template.conditions.get(name)
-                {
-                    let mut names = BTreeSet::new();
-                    parameters(template, &entry.value, &mut names, &mut BTreeSet::new());
-                    self.joint.extend(names);
-                }
-            }
-            is_inside |= is_if;
+    /// The parameters that what is looked at of a resource hangs on.
+    fn resource(&mut self, template: &'t Template, declaration: &'t Declaration) {
+        let kind = declaration.get("Type").and_then(Node::as_text);
+        if kind.is_some_and(|kind| UNREAD.contains(&kind)) {
+            return;
         }
-        children(node).for_each(|child| self.nested(template, child, is_inside));
+        let unread = UNREAD_PROPERTIES
+            .iter()
+            .find(|(name, _)| kind == Some(name));
+        let unread = unread.map(|(_, names)| *names).unwrap_or_default();
+        let mut seen = BTreeSet::new();
+        let mut note = |node: &'t Node| parameters(template, node, &mut self.matters, &mut seen);
+        let Some(attributes) = declaration.body.as_map() else {
+            return note(&declaration.body);
+        };
+        for (name, entry) in attributes {
+            match (name.as_str(), entry.value.as_map()) {
+                ("Properties", Some(properties)) => {
+                    let read = properties.iter();
+                    read.filter(|(name, _)| !unread.contains(&name.as_str()))
+                        .for_each(|(_, entry)| note(&entry.value));
+                }
+                ("Condition", _) => {
+                    let condition = entry.value.as_text();
+                    let condition = condition.and_then(|name| template.conditions.get(name));
+                    condition.into_iter().for_each(|entry| note(&entry.value));
+                }
+                _ => note(&entry.value),
+            }
+        }
     }
 
     fn compare(&mut self, template: &'t Template, node: &'t Node) {
@@ -258,16 +246,19 @@ impl<'t> Asked<'t> {
     }
 }
 
-/// The parameters a condition hangs on, by way of other conditions too.
+/// The parameters a node hangs on, by way of conditions too.
 fn parameters<'t>(
     template: &'t Template,
     node: &'t Node,
     found: &mut BTreeSet<&'t str>,
     seen: &mut BTreeSet<&'t str>,
 ) {
-    found.extend(referred(template, node));
+    found.extend(mentioned(template, node));
     let named = match &node.kind {
         NodeKind::Call(call) if call.function == Function::Condition => call.argument.as_text(),
+        NodeKind::Call(call) if call.function == Function::If => {
+            call.argument.items().first().and_then(Node::as_text)
+        }
         NodeKind::Map(map) if map.len() == 1 => node.get("Condition").and_then(Node::as_text),
         _ => None,
     };

@@ -15,7 +15,7 @@ use crate::render::{self, Terminal, human, json, sarif};
 use crate::source::{self, Loaded};
 
 /// Exit status 2 when the template has an error, 1 for a finding at or above
-/// `--fail-on`, 0 otherwise.
+/// `--fail-on` or an intent that does not hold, 0 otherwise.
 pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, CommandError> {
     let fallback = source::local_parameters(&arguments.template.template)?;
     let loaded = source::load(&arguments.template, &fallback)?;
@@ -31,7 +31,10 @@ pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, Co
     let gaps = gaps(&loaded);
     render::data(&match arguments.format {
         CheckFormat::Json => format!("{:#}", json::check(source, faults, &report, &gaps)),
-        CheckFormat::Sarif => format!("{:#}", sarif::check(source, faults, &report, &gaps)),
+        CheckFormat::Sarif => {
+            let intents = intent.as_ref().map(|file| file.path.as_path());
+            format!("{:#}", sarif::check(source, faults, &report, &gaps, intents))
+        }
         CheckFormat::Human => {
             human::diagnostics(source, faults, terminal)
                 + &human::findings(source, &report.findings, terminal)
@@ -93,10 +96,8 @@ fn fails(on: FailOn, report: &Report) -> bool {
         FailOn::Note => Severity::Note,
         FailOn::Never => return false,
     };
-    report
-        .findings
-        .iter()
-        .any(|finding| finding.severity >= least)
+    let mut findings = report.findings.iter();
+    findings.any(|finding| finding.severity >= least) || report.failed_proofs().next().is_some()
 }
 
 /// What the model does not cover, and what access could not be judged by.

@@ -1,20 +1,28 @@
 //! Findings as SARIF 2.1.0, which code hosting sites show beside the lines.
 //! (OASIS, "Static Analysis Results Interchange Format Version 2.1.0")
 
+use std::path::Path;
+
 use analysis::check::{Finding, RULES, Report, Severity};
+use analysis::intent::Proof;
 use cfn::{Diagnostic, Source, Span};
 use model::NotAnalysed;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
-/// One run with every rule, fault and finding; suppressed ones say so, and what
-/// was not analysed is a notification.
+/// The rule that failing intents are results of.
+const INTENT: &str = "intent";
+
+/// One run with every rule, fault, finding and intent that fails; what was not
+/// analysed is a notification. What is explained beside its resource is left
+/// out: GitHub would take a suppressed result for an open alert.
 pub(crate) fn check(
     source: &Source,
     faults: &[Diagnostic],
     report: &Report,
     not_analysed: &[NotAnalysed],
+    intents: Option<&Path>,
 ) -> Value {
     let is_answered = !faults.iter().any(Diagnostic::is_error);
     let gaps = not_analysed.iter().map(|gap| notification(source, gap));
@@ -32,11 +40,16 @@ pub(crate) fn check(
         .findings
         .iter()
         .map(|finding| result(source, finding));
-    let suppressed = report.suppressed.iter().map(|one| {
-        let mut value = result(source, &one.finding);
-        value["suppressions"] = json!([{ "kind": "inSource", "justification": one.reason }]);
-        value
-    });
+    let intents = intents.map(Path::to_string_lossy).unwrap_or_default();
+    let broken = report
+        .failed_proofs()
+        .map(|proof| broken_intent(&intents, proof));
+    let rules = rules.chain([json!({
+        "id": INTENT,
+        "shortDescription": { "text": "What must or must not be possible" },
+        "fullDescription": { "text": "A statement of the intent file does not hold" },
+        "defaultConfiguration": { "level": "error" },
+    })]);
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -51,7 +64,7 @@ pub(crate) fn check(
                 "executionSuccessful": is_answered,
                 "toolExecutionNotifications": gaps.collect::<Vec<_>>(),
             }],
-            "results": faults.chain(findings).chain(suppressed).collect::<Vec<_>>(),
+            "results": faults.chain(findings).chain(broken).collect::<Vec<_>>(),
         }],
     })
 }
@@ -82,8 +95,29 @@ fn result(source: &Source, finding: &Finding) -> Value {
         "locations": [location(source, finding.primary.span)],
         "relatedLocations": related.collect::<Vec<_>>(),
         "partialFingerprints": {
-            "kickytime/v1": format!("{}:{}", finding.rule, finding.primary.logical_id),
+            "kickytime/v2": format!(
+                "{}:{}:{}",
+                finding.rule, finding.primary.logical_id, finding.primary.path
+            ),
         },
+    })
+}
+
+fn broken_intent(file: &str, proof: &Proof) -> Value {
+    let statement = &proof.statement;
+    let why = proof.failure.as_deref().unwrap_or_default();
+    let claim = statement.claim.to_string();
+    json!({
+        "ruleId": INTENT,
+        "level": "error",
+        "message": { "text": format!("does not hold: {claim}: {why}") },
+        "locations": [{
+            "physicalLocation": {
+                "artifactLocation": { "uri": file.replace('\\', "/") },
+                "region": { "startLine": statement.line.max(1) },
+            },
+        }],
+        "partialFingerprints": { "kickytime/v2": format!("{INTENT}:{claim}") },
     })
 }
 

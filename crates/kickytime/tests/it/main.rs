@@ -11,6 +11,7 @@ mod club;
 mod drills;
 mod faults;
 mod operator;
+mod pipeline;
 mod process;
 mod region;
 mod sarif;
