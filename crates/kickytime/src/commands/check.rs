@@ -33,7 +33,10 @@ pub(crate) fn run(arguments: &Check, terminal: &Terminal) -> Result<ExitCode, Co
         CheckFormat::Json => format!("{:#}", json::check(source, faults, &report, &gaps)),
         CheckFormat::Sarif => {
             let intents = intent.as_ref().map(|file| file.path.as_path());
-            format!("{:#}", sarif::check(source, faults, &report, &gaps, intents))
+            format!(
+                "{:#}",
+                sarif::check(source, faults, &report, &gaps, intents)
+            )
         }
         CheckFormat::Human => {
             human::diagnostics(source, faults, terminal)

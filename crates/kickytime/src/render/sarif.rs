@@ -113,7 +113,7 @@ fn broken_intent(file: &str, proof: &Proof) -> Value {
         "message": { "text": format!("does not hold: {claim}: {why}") },
         "locations": [{
             "physicalLocation": {
-                "artifactLocation": { "uri": file.replace('\\', "/") },
+                "artifactLocation": { "uri": uri(file) },
                 "region": { "startLine": statement.line.max(1) },
             },
         }],

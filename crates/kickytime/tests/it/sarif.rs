@@ -71,13 +71,9 @@ fn rules(log: &Value) -> Vec<&str> {
 #[test]
 fn our_own_template() {
     let (code, log) = sarif("kickytime.yaml", TEMPLATE);
-    // nothing but what the template itself explains
+    // what the template itself explains would be an open alert
     assert_eq!(code, Some(0));
-    assert!(
-        results(&log)
-            .iter()
-            .all(|result| result["suppressions"].is_array())
-    );
+    assert!(results(&log).is_empty(), "{:#?}", results(&log));
     assert_eq!(
         log["runs"][0]["invocations"][0]["executionSuccessful"],
         true
