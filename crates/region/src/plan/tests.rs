@@ -3,6 +3,7 @@
 
 mod draft;
 mod faults;
+mod operator;
 mod text;
 
 use insta::assert_snapshot;
