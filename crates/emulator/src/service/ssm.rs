@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::call::Call;
 use crate::clock::Timestamp;
@@ -13,7 +14,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::identity::Caller;
 use crate::seed::{InstanceSeed, Seed};
 use crate::service::kms::keyring::Keyring;
-use crate::service::ssmmessages;
+use crate::service::ssmmessages::message;
 use crate::store::Store;
 
 mod command;
@@ -38,6 +39,9 @@ use document::Documents;
 use fleet::Fleet;
 use sessions::{End, Sessions};
 
+/// Websockets that may be open without having shown a token.
+const MOST_STRANGERS: usize = 256;
+
 /// Everything Systems Manager remembers.
 pub(crate) struct Ssm {
     pub(crate) documents: Documents,
@@ -45,6 +49,8 @@ pub(crate) struct Ssm {
     sessions: Mutex<Sessions>,
     commands: Mutex<Commands>,
     pub(crate) bell: Bell,
+    /// Room for websockets that have not said who they are.
+    pub(crate) strangers: Semaphore,
 }
 
 impl Ssm {
@@ -62,6 +68,7 @@ impl Ssm {
             sessions: Mutex::new(Sessions::open(store, keys, now)?),
             commands: Mutex::default(),
             bell: Bell::default(),
+            strangers: Semaphore::new(MOST_STRANGERS),
         })
     }
 
@@ -96,9 +103,9 @@ pub(crate) fn handle(call: &Call<'_>, operation: &str, input: &Value) -> ApiResu
         "DescribeInstanceInformation" => instance::describe_instance_information(call, input),
         "UpdateInstanceInformation" => instance::update_instance_information(call, input),
         "SendCommand" => command::send_command(call, input),
-        "GetCommandInvocation" => command::get_command_invocation(call, input),
-        "ListCommands" => command::list_commands(call, input),
-        "ListCommandInvocations" => command::list_command_invocations(call, input),
+        "GetCommandInvocation" => command::outcome::get_command_invocation(call, input),
+        "ListCommands" => command::outcome::list_commands(call, input),
+        "ListCommandInvocations" => command::outcome::list_command_invocations(call, input),
         "CancelCommand" => command::cancel_command(call, input),
         "GetParameter" => parameter::get_parameter(call, input),
         "GetParameters" => parameter::get_parameters(call, input),
@@ -155,7 +162,7 @@ fn finish(emulator: &Emulator, id: &str, end: End) -> bool {
     let Some(record) = emulator.ssm.sessions().end(id, end) else {
         return false;
     };
-    let closed = ssmmessages::channel_closed(&record, &record.target, &output, now);
+    let closed = message::channel_closed(&record.id, &record.target, &output, now);
     // an agent without a control channel hears of it on the data channel, or finds out
     emulator.ssm.fleet().send(&record.target, closed);
     true

@@ -10,22 +10,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONNECTION, ORIGIN, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use session::message::{FLAG_SYN_FIN, Message, MessageId, MessageKind, encode};
-use session::wire;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::answer::Outcome;
 use crate::call::Call;
-use crate::clock::Timestamp;
 use crate::emulator::Emulator;
 use crate::error::{ApiError, ApiResult};
 use crate::gate::header;
 use crate::identity::Caller;
-use crate::random;
 use crate::route::Service;
 use crate::service::input::required;
-use crate::service::ssm::sessions::Record;
 use crate::service::ssm::token::Holder;
 use crate::service::ssm::{authorize_agent, authorize_session, session_arn, sweep};
 use crate::via::Via;
@@ -33,6 +28,7 @@ use crate::wire::{element, with_type};
 
 mod control;
 mod data;
+pub(crate) mod message;
 pub(crate) mod relay;
 mod socket;
 
@@ -280,59 +276,6 @@ impl Channel {
             () = stop => {}
         }
     }
-}
-
-/// Asks an agent to join a session.
-pub(crate) fn interactive_shell(request: &wire::SessionRequest, now: Timestamp) -> Bytes {
-    let content = serde_json::to_string(request).expect("a request is strings and JSON");
-    let shell = wire::InteractiveShell {
-        content,
-        task_id: request.session_id.clone(),
-        topic: "aws.ssm.interactive_shell".to_owned(),
-        schema_version: 1,
-    };
-    json_message("interactive_shell", &shell, now)
-}
-
-/// Tells an end that its session is over.
-pub(crate) fn channel_closed(
-    record: &Record,
-    destination: &str,
-    output: &str,
-    now: Timestamp,
-) -> Bytes {
-    closed_message(&record.id, destination, output, now)
-}
-
-fn closed_message(session: &str, destination: &str, output: &str, now: Timestamp) -> Bytes {
-    let closed = wire::ChannelClosed {
-        message_id: random::uuid(),
-        created_date: now.iso8601_ms(),
-        destination_id: destination.to_owned(),
-        session_id: session.to_owned(),
-        message_type: "channel_closed".to_owned(),
-        schema_version: 1,
-        output: output.to_owned(),
-    };
-    json_message("channel_closed", &closed, now)
-}
-
-fn json_message(kind: &str, payload: &impl serde::Serialize, now: Timestamp) -> Bytes {
-    let payload = serde_json::to_vec(payload).expect("messages are strings and numbers");
-    message(kind, payload.into(), now)
-}
-
-/// A message of the service's own. Its creation is never zero: both ends refuse that.
-fn message(kind: &str, payload: Bytes, now: Timestamp) -> Bytes {
-    encode(&Message {
-        kind: MessageKind::named(kind),
-        created_ms: u64::try_from(now.0).unwrap_or_default().max(1),
-        sequence_number: 0,
-        flags: FLAG_SYN_FIN,
-        id: MessageId::from_random(random::bytes()),
-        payload_type: 0,
-        payload,
-    })
 }
 
 /// Records who opened a data channel by its token alone, or why nobody did.

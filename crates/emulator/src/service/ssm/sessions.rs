@@ -15,8 +15,8 @@ use crate::service::ssmmessages::relay::{Relay, Side};
 use crate::store::Store;
 use crate::vault::VaultError;
 
-/// Sessions at once; a further one is refused.
-pub(super) const MOST_ACTIVE: usize = 1_000;
+/// Sessions at once, each with two lanes of frames; a further one is refused.
+pub(super) const MOST_ACTIVE: usize = 256;
 /// Sessions remembered after their end.
 const MOST_HISTORY: usize = 1_000;
 /// Characters after the owner's name in a session's id.

@@ -14,7 +14,7 @@ use crate::call::{Ask, Call};
 use crate::error::{ApiError, ApiResult};
 use crate::seed::Tags;
 use crate::service::input::{optional, required};
-use crate::service::ssmmessages;
+use crate::service::ssmmessages::message;
 use crate::service::ssmmessages::relay::Relay;
 
 /// Longest `Target` and `Reason`.
@@ -63,7 +63,7 @@ pub(super) fn start_session(call: &Call<'_>, input: &Value) -> ApiResult<Value> 
         joined: false,
     };
     let token = session.tokens.issue(Holder::Client(owner_arn), call.now);
-    let invitation = ssmmessages::interactive_shell(&session.request, call.now);
+    let invitation = message::interactive_shell(&session.request, call.now);
     {
         let mut sessions = call.emulator.ssm.sessions();
         if sessions.count() >= MOST_ACTIVE {

@@ -11,8 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::Opening;
+use super::message::json_message;
 use super::socket::{first_text, frame_in, refuse};
-use super::{Opening, json_message};
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::random;
@@ -35,7 +36,7 @@ pub(super) async fn run<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let text = first_text(&mut socket).await;
+    let text = first_text(&mut socket, &emulator.ssm.strangers).await;
     let input = text.and_then(|text| serde_json::from_str::<OpenControlChannelInput>(&text).ok());
     let holder = input.and_then(|input| {
         let mut fleet = emulator.ssm.fleet();

@@ -13,9 +13,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::message::{channel_closed, message};
 use super::relay::{Attached, Relay, Side};
 use super::socket::{CLOSE_WITHIN, close_frame, first_text, frame_in, refuse};
-use super::{Opening, closed_message, message, record_opening};
+use super::{Opening, record_opening};
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::service::ssm;
@@ -38,7 +39,7 @@ pub(super) async fn run<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let text = first_text(&mut socket).await;
+    let text = first_text(&mut socket, &emulator.ssm.strangers).await;
     let (side, relay) = match admitted(emulator, opening, id, text.as_deref()) {
         Ok(admitted) => admitted,
         Err(refusal) => {
@@ -225,7 +226,7 @@ impl End<'_> {
         }
         let output = over.borrow().as_deref().unwrap_or_default().to_owned();
         let now = self.emulator.clock.now();
-        let last = closed_message(self.id, self.id, &output, now);
+        let last = channel_closed(self.id, self.id, &output, now);
         let bye = close_frame(CloseCode::Normal, "Session ended");
         closed(sink, [Message::Binary(last), bye]).await;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -34,11 +35,16 @@ where
     WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
 }
 
-/// The first text; pings may come before it.
-pub(super) async fn first_text<S>(socket: &mut WebSocketStream<S>) -> Option<String>
+/// The first text; pings may come before it. None comes in time, or at once where too many others
+/// are waited for.
+pub(super) async fn first_text<S>(
+    socket: &mut WebSocketStream<S>,
+    strangers: &Semaphore,
+) -> Option<String>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let _place = strangers.try_acquire().ok()?;
     let reading = async {
         while let Some(Ok(message)) = socket.next().await {
             match message {
@@ -87,4 +93,41 @@ pub(super) fn close_frame(code: CloseCode, reason: &str) -> Message {
         code,
         reason: reason[..end].into(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pair() -> (
+        WebSocketStream<tokio::io::DuplexStream>,
+        WebSocketStream<tokio::io::DuplexStream>,
+    ) {
+        let (client, server) = tokio::io::duplex(1_024);
+        let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
+        (client, over(server).await)
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_not_listened_to_where_there_are_too_many() {
+        let (mut client, mut server) = pair().await;
+        client.send(Message::Ping("before".into())).await.unwrap();
+        client.send(Message::text("first")).await.unwrap();
+        let room = Semaphore::new(1);
+        let taken = room.try_acquire().unwrap();
+        assert_eq!(first_text(&mut server, &room).await, None);
+        drop(taken);
+        let first = first_text(&mut server, &room).await;
+        assert_eq!(first.as_deref(), Some("first"));
+        assert_eq!(room.available_permits(), 1);
+    }
+
+    #[test]
+    fn a_reason_is_cut_where_a_character_ends() {
+        let long = "xx".to_owned() + &"한".repeat(50);
+        let Message::Close(Some(frame)) = close_frame(CloseCode::Normal, &long) else {
+            panic!("not a close");
+        };
+        assert_eq!(frame.reason.len(), 122);
+    }
 }
