@@ -22,11 +22,11 @@ mod place;
 mod route;
 mod verdict;
 
-pub(crate) use ask::ask_among;
 pub use ask::{Answer, Outcome, ask};
+pub(crate) use ask::{ask_among, every_pair};
 pub use class::{Class, Classes};
 pub use connection::{End, connect};
-pub(crate) use connection::{Passed, passed};
+pub(crate) use connection::{Passed, accepted, passed};
 pub use forward::{Node, Step};
 pub(crate) use forward::{balancer_named, forwarded_groups, on_port, origin_ports, targets};
 pub use matrix::{Cell, Matrix, matrix};

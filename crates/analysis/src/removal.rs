@@ -71,7 +71,8 @@ fn breakage(facts: &mut Facts<'_>, baselines: &Baselines<'_>, element: &Element)
     } = element
     else {
         let smaller = without(facts.model, element);
-        return baselines.network.breaks(&Facts::new(&smaller));
+        let near = element.near(facts);
+        return baselines.network.breaks_near(&Facts::new(&smaller), &near);
     };
     let part: Part = (holder.document.clone(), *index);
     if *effect == Effect::Allow && !baselines.grants.uses(&part) {

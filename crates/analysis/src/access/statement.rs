@@ -3,7 +3,24 @@
 //! Finite by the table of actions that `iam` knows; whether a request is
 //! allowed is left to `iam::evaluate`.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use iam::actions::ActionInfo;
 use iam::{Pattern, Statement};
+
+/// The table of actions by name, lower case.
+static ACTIONS: LazyLock<BTreeMap<String, ActionInfo>> = LazyLock::new(|| {
+    let name = |info: &ActionInfo| format!("{}:{}", info.service, info.name).to_ascii_lowercase();
+    iam::actions::all()
+        .map(|info| (name(&info), info))
+        .collect()
+});
+
+/// What is known of an action, in any letter case.
+pub(crate) fn known_action(action: &str) -> Option<&'static ActionInfo> {
+    ACTIONS.get(&action.to_ascii_lowercase())
+}
 
 /// The actions of a statement: each as it is written, with those it stands for.
 pub(crate) fn actions(statement: &Statement) -> Vec<(String, Vec<String>)> {
@@ -47,7 +64,7 @@ pub(crate) fn covers_arn(statement: &Statement, arn: &str) -> bool {
 
 /// ARNs an action takes, of resources nobody has.
 pub(crate) fn anything(action: &str) -> Vec<String> {
-    let forms = iam::actions::find(action)
+    let forms = known_action(action)
         .map(|info| info.resources)
         .unwrap_or_default();
     let fill = |form: &&str| form.replacen('*', "aws", 1).replace('*', "no-such-name");
@@ -56,7 +73,7 @@ pub(crate) fn anything(action: &str) -> Vec<String> {
 
 /// Whether an action takes resources of an ARN's form, as far as is known.
 pub(crate) fn takes(action: &str, arn: &str) -> bool {
-    let Some(info) = iam::actions::find(action) else {
+    let Some(info) = known_action(action) else {
         let service = action.split(':').next().unwrap_or_default();
         return arn.split(':').nth(2) == Some(service);
     };
@@ -72,7 +89,7 @@ pub(crate) fn could_apply(statement: &Statement, action: &str) -> bool {
         return false;
     };
     let is_everything = |pattern: &Pattern| pattern.is_everything();
-    match iam::actions::find(action) {
+    match known_action(action) {
         Some(info) if info.resources.is_empty() => {
             clause.negated || clause.patterns.iter().any(is_everything)
         }

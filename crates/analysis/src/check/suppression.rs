@@ -1,5 +1,7 @@
 //! Which findings are meant to be?
 
+use std::collections::BTreeSet;
+
 use model::Model;
 
 use super::{Finding, Report, Severity, rule};
@@ -20,6 +22,12 @@ struct Exception {
     reason: String,
     provenance: cfn::Provenance,
     used: bool,
+}
+
+/// The rules and resources that are explained.
+pub(super) fn explained(model: &Model) -> BTreeSet<(String, String)> {
+    let all = exceptions(model).into_iter();
+    all.map(|one| (one.rule, one.logical_id)).collect()
 }
 
 /// Takes out what is suppressed; an exception that explains nothing, or

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::Model;
 
+use super::suppression::explained;
 use super::{Facts, Finding, Report, findings, report};
 use crate::intent::{Claim, Intent, Proof, holds, is_askable, prove};
 use crate::removal::removals;
@@ -56,6 +57,7 @@ pub fn check_whole(model: &Model, variants: &Variants<'_>, intent: Option<&Inten
         .map(|intent| prove(&facts, intent))
         .unwrap_or_default();
     let mut alternatives = Alternatives {
+        explained: explained(model),
         variants,
         intent,
         keys: RefCell::default(),
@@ -87,6 +89,8 @@ pub fn check_whole(model: &Model, variants: &Variants<'_>, intent: Option<&Inten
 
 /// The systems beside the given one.
 struct Alternatives<'a> {
+    /// What nobody reads needs no values named.
+    explained: BTreeSet<(String, String)>,
     variants: &'a Variants<'a>,
     intent: Option<&'a Intent>,
     /// What is found under some values, as far as that was asked.
@@ -112,6 +116,10 @@ impl Alternatives<'_> {
             for mut finding in here {
                 let key = key(&finding);
                 if known.insert(key.clone()) {
+                    if self.is_explained(&finding) {
+                        found.push(finding);
+                        continue;
+                    }
                     let values = self.reduced(&variant.values, |keys| keys.contains(&key));
                     finding.message += &format!(" (with {})", describe(&values));
                     found.push(finding);
@@ -121,11 +129,18 @@ impl Alternatives<'_> {
         }
         for finding in found.iter_mut() {
             let key = key(finding);
-            if let Some(values) = gone.get(&key) {
+            if let Some(values) = gone.get(&key)
+                && !self.is_explained(finding)
+            {
                 let values = self.reduced(values, |keys| !keys.contains(&key));
                 finding.message += &format!(" (not with {})", describe(&values));
             }
         }
+    }
+
+    fn is_explained(&self, finding: &Finding) -> bool {
+        let place = finding.primary.logical_id.to_string();
+        self.explained.contains(&(finding.rule.to_owned(), place))
     }
 
     /// What must never be, here too.

@@ -121,30 +121,58 @@ fn representatives<'a>(classes: &Classes<'a>, enis: &[&'a Eni]) -> Vec<&'a Eni> 
     enis.iter().filter(is_new).copied().collect()
 }
 
+/// Whether every kind of interface of one place has a connection to every kind
+/// of the other, without the reasons; no if there is none.
+pub(crate) fn every_pair<'a>(
+    network: &Network<'a>,
+    classes: &Classes<'a>,
+    from: &Place<'a>,
+    to: &Target<'a>,
+) -> bool {
+    let pairs = pairs(network, classes, from, to);
+    let connects = |(source, destination): &(End<'a>, End<'a>)| {
+        !accepted(network, source, destination, &to.traffic).is_empty()
+    };
+    !pairs.is_empty() && pairs.iter().all(connects)
+}
+
 fn direct<'a>(
     network: &Network<'a>,
     classes: &Classes<'a>,
     from: &Place<'a>,
     to: &Target<'a>,
 ) -> Vec<Verdict> {
+    let pairs = pairs(network, classes, from, to).into_iter();
+    let mut verdicts: Vec<Verdict> = pairs
+        .map(|(source, destination)| connect(network, &source, &destination, &to.traffic))
+        .collect();
+    verdicts.sort_by_key(|verdict| !verdict.is_accepted());
+    verdicts
+}
+
+fn pairs<'a>(
+    network: &Network<'a>,
+    classes: &Classes<'a>,
+    from: &Place<'a>,
+    to: &Target<'a>,
+) -> Vec<(End<'a>, End<'a>)> {
     let (sources, destinations) = (
         ends(network, classes, from),
         ends(network, classes, &to.place),
     );
-    let mut verdicts = Vec::new();
+    let mut pairs = Vec::new();
     for source in &sources {
         for destination in &destinations {
             let same = match (source, destination) {
                 (End::Eni(a), End::Eni(b)) => a.id == b.id,
                 _ => false,
             };
-            if !same && verdicts.len() < MAX_PAIRS {
-                verdicts.push(connect(network, source, destination, &to.traffic));
+            if !same && pairs.len() < MAX_PAIRS {
+                pairs.push((source.clone(), destination.clone()));
             }
         }
     }
-    verdicts.sort_by_key(|verdict| !verdict.is_accepted());
-    verdicts
+    pairs
 }
 
 /// Where requests of a place are at first, and with which traffic.

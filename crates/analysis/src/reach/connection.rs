@@ -74,7 +74,7 @@ pub fn connect(
 }
 
 /// What passes, without the reasons.
-pub(super) fn accepted(
+pub(crate) fn accepted(
     network: &Network<'_>,
     from: &End<'_>,
     to: &End<'_>,

@@ -94,8 +94,23 @@ impl<'i> Baseline<'i> {
 
     /// The first thing that does not hold any more.
     pub(super) fn breaks(&self, facts: &Facts<'_>) -> Option<String> {
+        self.breaks_near(facts, &BTreeSet::new())
+    }
+
+    /// As `breaks`; claims that name one of these are likely to, and asked first.
+    pub(super) fn breaks_near(&self, facts: &Facts<'_>, names: &BTreeSet<&str>) -> Option<String> {
+        let is_near = |statement: &Statement| match &statement.claim {
+            Claim::Reach { from, to, .. } => {
+                let to = to.split(':').next().unwrap_or_default();
+                names.contains(from.as_str()) && names.contains(to)
+                    || names.contains(to) && names.len() == 1
+            }
+            _ => false,
+        };
         let claims = self.claims.iter().map(|(statement, _)| *statement);
-        broken(facts, claims).or_else(|| self.fault(facts))
+        let near = claims.clone().filter(|statement| is_near(statement));
+        let others = claims.filter(|statement| !is_near(statement));
+        broken(facts, near.chain(others)).or_else(|| self.fault(facts))
     }
 
     /// As `breaks`, for what a statement had a part in.

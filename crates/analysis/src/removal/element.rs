@@ -1,5 +1,7 @@
 //! The elements that can be taken away, and the taking.
 
+use std::collections::BTreeSet;
+
 use cfn::Provenance;
 use iam::{Effect, Statement};
 use model::{LogicalId, Model, RouteTarget};
@@ -152,6 +154,36 @@ impl Taken {
 }
 
 impl Element {
+    /// Names that claims about it are likely to bear: whose interfaces a rule is
+    /// about on either side, or an endpoint itself.
+    pub(super) fn near<'f>(&'f self, facts: &'f Facts<'_>) -> BTreeSet<&'f str> {
+        let model = facts.model;
+        match self {
+            Self::Rule {
+                group,
+                egress,
+                index,
+            } => {
+                let group = model.security_groups.get(group);
+                let rules = group.map(|one| if *egress { &one.egress } else { &one.ingress });
+                let peer = match rules
+                    .and_then(|rules| rules.get(*index))
+                    .map(|rule| &rule.peer)
+                {
+                    Some(model::Peer::SecurityGroup(id)) => Some(id),
+                    _ => None,
+                };
+                let groups = group.map(|group| &group.id).into_iter().chain(peer);
+                let members = groups.flat_map(|id| facts.network.members(id));
+                let owners = members.filter_map(|id| model.enis.get(*id));
+                let owners = owners.map(|eni| eni.owner.as_str());
+                owners.chain(["internet", "cloudfront"]).collect()
+            }
+            Self::Endpoint(id) => BTreeSet::from([id.as_str()]),
+            Self::Route { .. } | Self::Statement { .. } => BTreeSet::new(),
+        }
+    }
+
     /// What it is, in words that are the same under every switch.
     pub(super) fn describe(&self, facts: &Facts<'_>) -> Removal {
         let model = facts.model;

@@ -36,7 +36,7 @@ use model::{LogicalId, Model};
 
 use super::super::{Facts, Finding};
 use super::wildcard_permission::{is_narrowed, is_sensitive};
-use crate::access::statement::{actions, anything, could_apply, covers_arn, takes};
+use crate::access::statement::{actions, anything, could_apply, covers_arn, known_action, takes};
 use crate::access::Resource;
 use crate::needs::declared;
 use crate::needs::known::{Known, Purpose, purposes};
@@ -171,7 +171,7 @@ impl Asker<'_, '_> {
     /// Whether only a wildcard says which resources, although the action has
     /// resources that could be named.
     fn is_everywhere(&self, statement: &Statement, action: &str) -> bool {
-        let narrow = iam::actions::find(action).is_some_and(|info| !info.resources.is_empty());
+        let narrow = known_action(action).is_some_and(|info| !info.resources.is_empty());
         let is_nameless = || self.known(action).any(|known| known.arn.is_none());
         narrow
             && !is_narrowed(statement)

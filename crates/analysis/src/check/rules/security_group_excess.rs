@@ -24,7 +24,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{EniKind, Peer, SecurityGroup, SecurityGroupRule};
+use model::{EniKind, Model, Peer, SecurityGroup, SecurityGroupRule};
 
 use super::super::{Facts, Finding};
 use crate::called::{RuleKey, called, whole};
@@ -34,6 +34,24 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
     if facts.intent.is_none() || facts.alternatives.is_empty() {
         return Vec::new();
     }
+    let wanted = called(facts);
+    let asks = |model: &Model| {
+        rules(model).any(|(group, rule, egress)| {
+            let key = RuleKey::new(group, rule, egress);
+            let nothing = FlowSet::none();
+            !facts.model.security_groups.contains_key(&group.id)
+                || beyond(facts, group, rule, egress, wanted.get(&key).unwrap_or(&nothing)).is_some()
+        })
+    };
+    // What one system calls for is enough for the same rules in all of them.
+    if !facts.alternatives.iter().any(|model| asks(model)) {
+        return Vec::new();
+    }
+    among_all(facts)
+}
+
+/// The excess of each rule over what is called for under any combination.
+fn among_all(facts: &Facts<'_>) -> Vec<Finding> {
     let mut wanted: BTreeMap<RuleKey, FlowSet> = BTreeMap::new();
     let mut findings: BTreeMap<RuleKey, Finding> = BTreeMap::new();
     let alternatives: Vec<Facts<'_>> = facts
@@ -48,20 +66,25 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
         }
     }
     for alternative in &alternatives {
-        for group in alternative.model.security_groups.values() {
-            for (egress, rules) in [(false, &group.ingress), (true, &group.egress)] {
-                for rule in rules {
-                    let key = RuleKey::new(group, rule, egress);
-                    if let Some(wanted) = wanted.get(&key)
-                        && let Some(finding) = beyond(alternative, group, rule, egress, wanted)
-                    {
-                        findings.entry(key).or_insert(finding);
-                    }
-                }
+        for (group, rule, egress) in rules(alternative.model) {
+            let key = RuleKey::new(group, rule, egress);
+            if let Some(wanted) = wanted.get(&key)
+                && let Some(finding) = beyond(alternative, group, rule, egress, wanted)
+            {
+                findings.entry(key).or_insert(finding);
             }
         }
     }
     findings.into_values().collect()
+}
+
+/// Every rule with its group, and whether it is about what leaves.
+fn rules(model: &Model) -> impl Iterator<Item = (&SecurityGroup, &SecurityGroupRule, bool)> {
+    model.security_groups.values().flat_map(|group| {
+        let ingress = group.ingress.iter().map(|rule| (rule, false));
+        let all = ingress.chain(group.egress.iter().map(|rule| (rule, true)));
+        all.map(move |(rule, egress)| (group, rule, egress))
+    })
 }
 
 /// What a rule lets through beyond what is wanted of it.

@@ -29,7 +29,7 @@ use model::{Eni, EniId, VpcEndpoint, VpcEndpointKind};
 
 use super::super::{Facts, Finding};
 use crate::needs;
-use crate::reach::{End, connect, gateway_addresses};
+use crate::reach::{End, accepted, connect, gateway_addresses};
 use crate::set::TrafficSet;
 
 pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
@@ -80,10 +80,11 @@ fn path(facts: &Facts<'_>, eni: &Eni, service: &str) -> Result<(), Fault> {
                     name: endpoint.id.to_string(),
                     addresses: gateway_addresses(&facts.network, &endpoint.id),
                 };
-                let verdict = connect(&facts.network, &End::Eni(eni), &end, &TrafficSet::tcp(443));
-                if verdict.is_accepted() {
+                let (from, asked) = (End::Eni(eni), TrafficSet::tcp(443));
+                if !accepted(&facts.network, &from, &end, &asked).is_empty() {
                     return Ok(());
                 }
+                let verdict = connect(&facts.network, &from, &end, &asked);
                 let blocker = verdict.blockers.into_iter().next();
                 unresolved = blocker.map(|blocker| {
                     (format!("{} {}", blocker.component, blocker.text), blocker.provenance)
@@ -105,8 +106,8 @@ fn path(facts: &Facts<'_>, eni: &Eni, service: &str) -> Result<(), Fault> {
             }
         }
     }
-    let internet = connect(&facts.network, &End::Eni(eni), &End::internet(), &TrafficSet::tcp(443));
-    if internet.accepted.addresses().is_world_v4() {
+    let internet = accepted(&facts.network, &End::Eni(eni), &End::internet(), &TrafficSet::tcp(443));
+    if internet.addresses().is_world_v4() {
         return Ok(());
     }
     Err(unresolved.unwrap_or_else(|| {
@@ -118,6 +119,9 @@ fn path(facts: &Facts<'_>, eni: &Eni, service: &str) -> Result<(), Fault> {
 fn through(facts: &Facts<'_>, eni: &Eni, endpoint: &VpcEndpoint) -> Result<(), Fault> {
     for target in facts.model.enis_of(&endpoint.id) {
         let (from, to) = (End::Eni(eni), End::Eni(target));
+        if !accepted(&facts.network, &from, &to, &TrafficSet::tcp(443)).is_empty() {
+            continue;
+        }
         let verdict = connect(&facts.network, &from, &to, &TrafficSet::tcp(443));
         if let Some(blocker) = verdict.blockers.into_iter().next() {
             let why = format!("{}: {} {}", endpoint.id, blocker.component, blocker.text);
