@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::browser::Driver;
 use crate::operator::{self, Aws};
 use crate::region::{Region, eventually, root};
-use crate::{club, process, visit};
+use crate::{club, plugin, process, visit};
 
 #[test]
 fn a_region_serves_people_and_outlives_what_is_done_to_it() {
@@ -16,6 +16,7 @@ fn a_region_serves_people_and_outlives_what_is_done_to_it() {
     let driver = Driver::start();
     operator::check(&region);
     visit::aws_by_its_own_names(&region);
+    plugin::a_database_session(&region);
     club::a_match_from_open_to_full(&region, &driver);
     a_killed_service_is_back(&region);
     a_killed_program_leaves_nothing(&mut region);

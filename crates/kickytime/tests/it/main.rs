@@ -12,6 +12,7 @@ mod drills;
 mod faults;
 mod operator;
 mod pipeline;
+mod plugin;
 mod process;
 mod region;
 mod sarif;

@@ -54,7 +54,7 @@ impl Aws {
         })
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         let is_aws = |name: &String| name.starts_with("AWS_");
         for (name, _) in std::env::vars().filter(|(name, _)| is_aws(name)) {
@@ -89,7 +89,7 @@ impl Aws {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    fn json(&self, words: &[&str]) -> Json {
+    pub(crate) fn json(&self, words: &[&str]) -> Json {
         serde_json::from_str(&self.text(words)).expect("JSON")
     }
 

@@ -58,6 +58,14 @@ pub(crate) fn kill(id: u32) {
     );
 }
 
+/// What Ctrl-C in a terminal sends.
+pub(crate) fn interrupt(id: u32) {
+    // it may have ended this instant
+    let _gone = std::process::Command::new("kill")
+        .args(["-INT", &id.to_string()])
+        .status();
+}
+
 /// The network namespaces that processes live in.
 pub(crate) fn network_namespaces(processes: &[Process]) -> Vec<std::path::PathBuf> {
     let mut found: Vec<_> = processes

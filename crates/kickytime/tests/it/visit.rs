@@ -8,7 +8,7 @@ use crate::process;
 use crate::region::{Region, eventually};
 
 /// `kickytime exec` of these words.
-fn exec(region: &Region, words: &[&str]) -> Command {
+pub(crate) fn exec(region: &Region, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kickytime"));
     let state = region.state_directory();
     command.arg("exec").arg("--state").arg(state).args(words);
