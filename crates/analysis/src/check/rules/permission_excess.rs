@@ -6,7 +6,8 @@
 //! parameters it is told of, be managed by Systems Manager), what the intent file allows it, and the
 //! calls declared beside its task definition or launch template. Reported is, of each statement,
 //! actions that only a wildcard includes, resources that only a wildcard includes, and, once an intent
-//! or a declaration says what the role is for, whatever is not among it.
+//! or a declaration says what the role is for, whatever is not among it. AWS's managed policies name no
+//! resources; of them only wildcards among the actions are more than a note.
 //!
 //! ## Why is this bad
 //! Whoever gets into the program has what its role has. A wildcard also covers what AWS adds later.
@@ -34,7 +35,7 @@
 use iam::{Context, Decision, Effect, Pattern, Statement};
 use model::{LogicalId, Model};
 
-use super::super::{Facts, Finding};
+use super::super::{Facts, Finding, Severity};
 use super::wildcard_permission::{is_narrowed, is_sensitive};
 use crate::access::statement::{actions, anything, could_apply, covers_arn, known_action, takes};
 use crate::access::Resource;
@@ -80,10 +81,16 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
                     excess.join("; "),
                     asker.needed(statement)
                 );
-                findings.push(
-                    Finding::at(&place.unwrap_or_default(), message)
-                        .with_hint("name actions and resources; what the program calls, declare"),
-                );
+                let finding = Finding::at(&place.unwrap_or_default(), message)
+                    .with_hint("name actions and resources; what the program calls, declare");
+                // AWS's own policies cannot name resources: who attaches one for its
+                // actions is told, who gets more actions than anybody listed is warned.
+                let is_wild = excess.iter().any(|part| part.starts_with('`'));
+                findings.push(if asker.is_ours || is_wild {
+                    finding
+                } else {
+                    finding.at_most(Severity::Note)
+                });
             }
         }
     }
