@@ -37,7 +37,7 @@ pub(crate) use start::authorize_session;
 use commands::{Bell, Commands};
 use document::Documents;
 use fleet::Fleet;
-use sessions::{End, Sessions};
+use sessions::{End, Session, Sessions};
 
 /// Websockets that may be open without having shown a token.
 const MOST_STRANGERS: usize = 256;
@@ -120,12 +120,15 @@ pub(crate) fn handle(call: &Call<'_>, operation: &str, input: &Value) -> ApiResu
 pub(crate) fn sweep(emulator: &Emulator) {
     let now = emulator.clock.now();
     emulator.ssm.commands().expire(now);
-    let timed_out: Vec<_> = emulator
-        .ssm
-        .sessions()
-        .all_active()
-        .filter_map(|session| Some((session.record.id.clone(), session.timed_out(now)?)))
-        .collect();
+    let timed_out: Vec<_> = {
+        // in this order wherever both are held
+        let (fleet, sessions) = (emulator.ssm.fleet(), emulator.ssm.sessions());
+        let ended = |session: &Session| {
+            let control = fleet.control_since(&session.record.target);
+            Some((session.record.id.clone(), session.timed_out(now, control)?))
+        };
+        sessions.all_active().filter_map(ended).collect()
+    };
     for (id, end) in timed_out {
         end_session(emulator, &id, end);
     }
@@ -134,11 +137,13 @@ pub(crate) fn sweep(emulator: &Emulator) {
 /// Ends one session if time has ended it.
 pub(crate) fn expire(emulator: &Emulator, id: &str) {
     let now = emulator.clock.now();
-    let end = emulator
-        .ssm
-        .sessions()
-        .active(id)
-        .and_then(|session| session.timed_out(now));
+    let end = {
+        let (fleet, sessions) = (emulator.ssm.fleet(), emulator.ssm.sessions());
+        sessions.active(id).and_then(|session| {
+            let control = fleet.control_since(&session.record.target);
+            session.timed_out(now, control)
+        })
+    };
     if let Some(end) = end {
         end_session(emulator, id, end);
     }

@@ -270,6 +270,35 @@ async fn a_session_ends_when_its_agent_does_not_come_or_not_come_back() {
 }
 
 #[tokio::test]
+async fn an_agent_that_is_started_anew_has_lost_its_sessions_sooner() {
+    let bed = Bed::start();
+    let agent = bed.agent(INSTANCE).await;
+    let started = bed.ok("StartSession", &to_database()).await;
+    let id = started["SessionId"].as_str().unwrap().to_owned();
+    let mut client = bed.client(&started).await;
+    let mut data = agent.join(&bed, &id).await;
+    data.message_of("start_publication").await;
+    drop((data, agent));
+    client.message_of("pause_publication").await;
+    bed.account.clock.advance_seconds(30);
+    let _anew = bed.agent(INSTANCE).await;
+    bed.account.clock.advance_seconds(46);
+    assert_eq!(
+        client.closed().await["Output"],
+        "The instance's agent has not come back to the session."
+    );
+    let trail = bed.account.emulator.audit();
+    let why = trail
+        .iter()
+        .rfind(|e| e.action == "ssm:TerminateSession")
+        .unwrap();
+    assert_eq!(
+        why.reason,
+        "the agent has not come back to it within 45 seconds"
+    );
+}
+
+#[tokio::test]
 async fn an_instance_is_there_while_its_agent_reports_and_holds_its_channel() {
     let bed = Bed::start();
     let status = async || {

@@ -31,6 +31,7 @@ pub(crate) struct Agent {
 
 struct Control {
     number: u64,
+    opened: Timestamp,
     messages: mpsc::Sender<Bytes>,
 }
 
@@ -85,12 +86,26 @@ impl Fleet {
 
     /// A new control channel of an instance, in the place of an older one: its number, and what it
     /// is to send.
-    pub(crate) fn attach(&mut self, instance: &str) -> (u64, mpsc::Receiver<Bytes>) {
+    pub(crate) fn attach(
+        &mut self,
+        instance: &str,
+        now: Timestamp,
+    ) -> (u64, mpsc::Receiver<Bytes>) {
         let (messages, waiting) = mpsc::channel(CONTROL_QUEUE);
         self.next_socket += 1;
         let number = self.next_socket;
-        self.agent(instance).control = Some(Control { number, messages });
+        self.agent(instance).control = Some(Control {
+            number,
+            opened: now,
+            messages,
+        });
         (number, waiting)
+    }
+
+    /// When an instance's control channel opened, if it has one.
+    pub(crate) fn control_since(&self, instance: &str) -> Option<Timestamp> {
+        let control = self.agents.get(instance)?.control.as_ref()?;
+        Some(control.opened)
     }
 
     /// The control channel `number` is gone.

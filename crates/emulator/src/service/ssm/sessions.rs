@@ -25,8 +25,11 @@ const LOWER_ALPHANUMERIC: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 /// An agent that was asked to a session has this long to come.
 const JOIN_WITHIN_S: i64 = 60;
-/// An agent that has left has this long to come back: one that was restarted knows the session no more.
+/// An agent that has left has this long to come back.
 const RETURN_WITHIN_S: i64 = 120;
+/// An agent whose control channel is back has this long to bring the session back too: one that was
+/// started anew knows nothing of it.
+const FOLLOW_WITHIN_S: i64 = 45;
 
 /// What is known of a session while it lasts and afterwards.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -121,8 +124,8 @@ impl Session {
         }
     }
 
-    /// Why it is over by now, if time has ended it.
-    pub(super) fn timed_out(&self, now: Timestamp) -> Option<End> {
+    /// Why it is over by now, if time has ended it. `control` is when the agent's control channel opened.
+    pub(super) fn timed_out(&self, now: Timestamp, control: Option<Timestamp>) -> Option<End> {
         let end = |status: EndStatus, output: &str, why: String| End {
             at: now,
             status,
@@ -143,13 +146,13 @@ impl Session {
             let output = "Your session timed out due to inactivity.";
             return Some(end(EndStatus::Terminated, output, why));
         }
-        let absent = self.relay.absent_since(Side::Agent)?;
-        let (within_s, what) = if self.joined {
-            (RETURN_WITHIN_S, "come back to")
-        } else {
-            (JOIN_WITHIN_S, "joined")
+        let left = self.relay.absent_since(Side::Agent)?;
+        let (since, within_s, what) = match control.filter(|opened| *opened > left) {
+            _ if !self.joined => (left, JOIN_WITHIN_S, "joined"),
+            Some(opened) => (opened, FOLLOW_WITHIN_S, "come back to"),
+            None => (left, RETURN_WITHIN_S, "come back to"),
         };
-        (now >= absent.plus_seconds(within_s)).then(|| {
+        (now >= since.plus_seconds(within_s)).then(|| {
             let output = format!("The instance's agent has not {what} the session.");
             let why = format!("the agent has not {what} it within {within_s} seconds");
             end(EndStatus::Failed, &output, why)

@@ -50,7 +50,7 @@ pub(super) async fn run<S>(
         call.record_refusal("ssmmessages:OpenControlChannel", "*", &refusal);
         return refuse(socket, &refusal.message).await;
     }
-    let (number, messages) = emulator.ssm.fleet().attach(instance);
+    let (number, messages) = emulator.ssm.fleet().attach(instance, emulator.clock.now());
     let _place = Place {
         emulator,
         instance,
