@@ -1,17 +1,21 @@
 //! The agent's end of a session's data channel, opened again and again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws::{CallError, WebsocketError};
 use bytes::Bytes;
 use http::Method;
 use serde_json::json;
+use session::message::{Decoded, MessageKind, decode};
 use session::wire::OpenDataChannelInput;
 use session_io::{Dial, DialError, Socket};
 
 use crate::{Agent, uuid};
 
 pub(crate) const SERVICE: &str = "ssmmessages";
+/// How long the user of a session that fails is waited for.
+const USER_WAIT: Duration = Duration::from_secs(10);
 
 /// Opens the data channel of one session.
 #[derive(Debug)]
@@ -28,6 +32,23 @@ impl DataDialer {
             session_id: session_id.to_owned(),
             client_id: uuid(),
         }
+    }
+
+    /// Waits until the session's user is there, for a while: who is not cannot be
+    /// told why the session fails.
+    pub(crate) async fn wait_for_user(&mut self) {
+        let there = async {
+            let mut socket = self.dial().await.ok()?;
+            loop {
+                let frame = socket.next().await.ok()??;
+                if let Decoded::Message(message) = decode(&frame)
+                    && message.kind == MessageKind::StartPublication
+                {
+                    return Some(());
+                }
+            }
+        };
+        let _there = tokio::time::timeout(USER_WAIT, there).await;
     }
 
     async fn token(&self) -> Result<String, DialError> {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Agent;
 use crate::data::DataDialer;
 use crate::identity::Identity;
-use crate::task::{failed, offer};
+use crate::task::{Failure, offer};
 
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
@@ -24,9 +24,11 @@ pub(crate) async fn run(
     agent: &Arc<Agent>,
     request: &SessionRequest,
     stop: CancellationToken,
-) -> Result<Served, String> {
+) -> Result<Served, Failure> {
     let properties = &request.document_content.properties;
-    let addresses = destination(&agent.identity, properties).await?;
+    let addresses = destination(&agent.identity, properties)
+        .await
+        .map_err(Failure::Before)?;
     let addresses: Arc<[SocketAddr]> = addresses.into();
     let id = &request.session_id;
     let told = |error: &std::io::Error| {
@@ -44,7 +46,7 @@ pub(crate) async fn run(
     let dial = DataDialer::new(Arc::clone(agent), id);
     serve_port(config, offer, dial, connect, told, stop.cancelled_owned())
         .await
-        .map_err(|error| failed(&error))
+        .map_err(Failure::During)
 }
 
 /// Where connections go. The name is looked up once, as the official agent does.

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::data::DataDialer;
 use crate::hold::Streams;
 use crate::log::{Pieces, SessionLog};
-use crate::task::{failed, offer};
+use crate::task::{Failure, offer};
 use crate::{Agent, chain};
 
 /// The terminal's size until the client says its own.
@@ -39,10 +39,12 @@ pub(crate) async fn run(
     request: &SessionRequest,
     kind: SessionKind,
     stop: CancellationToken,
-) -> Result<Served, String> {
+) -> Result<Served, Failure> {
     let document = &request.document_content;
-    let wanted = Wanted::read(request, kind)?;
-    let log = SessionLog::open(agent, request).await?;
+    let wanted = Wanted::read(request, kind).map_err(Failure::Before)?;
+    let log = SessionLog::open(agent, request)
+        .await
+        .map_err(Failure::Before)?;
     let mut offer = offer(kind, &document.properties);
     offer.kms_key_id = text(&document.inputs, "kmsKeyId").map(str::to_owned);
     let keys = Keys {
@@ -65,7 +67,7 @@ pub(crate) async fn run(
     if let Some(log) = log {
         log.finish(agent).await;
     }
-    served.map_err(|error| failed(&error))
+    served.map_err(Failure::During)
 }
 
 /// What is to be run.

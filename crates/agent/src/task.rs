@@ -8,6 +8,7 @@ use session::{AgentOffer, Extension, SessionKind};
 use session_io::{ServeError, Served};
 use tokio_util::sync::CancellationToken;
 
+use crate::data::DataDialer;
 use crate::{AGENT_VERSION, Agent, chain, port, shell};
 
 /// Payloads between this agent and a client of ours; others get the official size.
@@ -21,6 +22,15 @@ pub(crate) struct Ended {
     pub(crate) outcome: Result<String, String>,
 }
 
+/// Why a session fails.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It is not even begun: a sentence for its user.
+    Before(String),
+    /// It broke off.
+    During(ServeError),
+}
+
 /// Carries a session out to its end.
 pub(crate) async fn run(
     agent: &Arc<Agent>,
@@ -31,8 +41,19 @@ pub(crate) async fn run(
     let served = match SessionKind::named(kind) {
         Some(SessionKind::Port) => port::run(agent, request, stop).await,
         Some(kind) => shell::run(agent, request, kind, stop).await,
-        None => Err(format!("Sessions of type `{kind}` are not supported.")),
-    }?;
+        None => Err(Failure::Before(format!(
+            "Sessions of type `{kind}` are not supported."
+        ))),
+    };
+    let served = match served {
+        Ok(served) => served,
+        Err(Failure::During(error)) => return Err(chain(&error)),
+        Err(Failure::Before(reason)) => {
+            let mut dialer = DataDialer::new(Arc::clone(agent), &request.session_id);
+            dialer.wait_for_user().await;
+            return Err(reason);
+        }
+    };
     Ok(match served {
         Served::Terminated => "was ended by its user".to_owned(),
         Served::Closed { .. } => "was ended by the service".to_owned(),
@@ -64,9 +85,4 @@ fn texts(properties: &Json) -> std::collections::BTreeMap<String, String> {
             (name.clone(), text.unwrap_or_else(|| value.to_string()))
         })
         .collect()
-}
-
-/// A failure of the session itself, for its user.
-pub(crate) fn failed(error: &ServeError) -> String {
-    chain(error)
 }
