@@ -4,7 +4,7 @@
 //! without which it would not be there. What must never be is proven for each
 //! combination, what must be for the given values.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Model;
@@ -17,7 +17,8 @@ use crate::variant::{Values, Variants, describe};
 
 /// Rules that look at all combinations by themselves.
 const ACROSS: &[&str] = &["security-group-excess", "unneeded"];
-/// Systems evaluated only to name fewer values; beyond it, more are named.
+/// Systems evaluated only to name fewer values, for findings and for intents each;
+/// beyond it, more are named.
 const MAX_REDUCTIONS: usize = 48;
 
 /// What was explored, and what came of it.
@@ -62,6 +63,7 @@ pub fn check_whole(model: &Model, variants: &Variants<'_>, intent: Option<&Inten
         intent,
         keys: RefCell::default(),
         deciding: RefCell::default(),
+        spent: Cell::default(),
     };
     alternatives.explore(&mut found, &mut proofs);
     let mut report = report(model, found);
@@ -96,6 +98,8 @@ struct Alternatives<'a> {
     /// What is found under some values, as far as that was asked.
     keys: RefCell<BTreeMap<Values, BTreeSet<Key>>>,
     deciding: RefCell<BTreeSet<String>>,
+    /// Systems evaluated to name fewer values for intents.
+    spent: Cell<usize>,
 }
 
 impl Alternatives<'_> {
@@ -152,6 +156,9 @@ impl Alternatives<'_> {
             }
             if let Err(failure) = holds(facts, claim) {
                 let fails = |claim: &Claim, values: &Values| {
+                    if self.spent.replace(self.spent.get() + 1) >= MAX_REDUCTIONS {
+                        return false;
+                    }
                     let model = self.variants.model(values);
                     model.is_some_and(|model| holds(&Facts::new(&model), claim).is_err())
                 };
