@@ -15,6 +15,7 @@ use cfn::{Environment, Template};
 use model::Model;
 
 pub use switch::Switch;
+pub(crate) use switch::is_probe;
 
 /// Combinations looked at beside the given one.
 pub const MAX_COMBINATIONS: usize = 16;

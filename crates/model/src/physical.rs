@@ -170,6 +170,25 @@ impl Ids<'_> {
                 self.property(resource, "Port", depth)
                     .unwrap_or_else(|| usual.to_string())
             }
+            ("AWS::DocDB::DBCluster", "Port") => self
+                .property(resource, "Port", depth)
+                .unwrap_or_else(|| "27017".to_owned()),
+            ("AWS::Neptune::DBCluster", "Port") => self
+                .property(resource, "DBPort", depth)
+                .unwrap_or_else(|| "8182".to_owned()),
+            ("AWS::Redshift::Cluster", "Endpoint.Port") => self
+                .property(resource, "Port", depth)
+                .unwrap_or_else(|| "5439".to_owned()),
+            (
+                "AWS::ElastiCache::ReplicationGroup" | "AWS::ElastiCache::CacheCluster",
+                attribute,
+            ) if attribute.ends_with(".Port") => {
+                let engine = self.property(resource, "Engine", depth);
+                let is_memcached = engine.as_deref() == Some("memcached");
+                let usual = if is_memcached { "11211" } else { "6379" };
+                self.property(resource, "Port", depth)
+                    .unwrap_or_else(|| usual.to_owned())
+            }
             ("AWS::RDS::DBCluster", "Endpoint.Address" | "ReadEndpoint.Address") => {
                 let part = if attribute.starts_with("Read") {
                     "cluster-ro"

@@ -9,9 +9,11 @@ use std::sync::LazyLock;
 
 use cfn::Provenance;
 use iam::{Named, PolicyDocument};
-use model::{Model, NotAnalysed, NotAnalysedSubject};
+use model::{LogicalId, Model, NotAnalysed, NotAnalysedSubject};
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::policies::Store;
 
 const DATA: &str = include_str!("../../data/managed-policies.json");
 
@@ -49,32 +51,44 @@ fn policy(arn: &str) -> Option<(&str, &'static Policy)> {
     (policy.path == path).then_some((name, policy))
 }
 
-/// The managed policies that roles use and whose documents are neither in the
-/// template nor known here: what they allow is left out of every answer.
+/// The policies that are left out of every answer: managed ones whose documents
+/// are neither in the template nor known here, and those that hang on values
+/// nobody knows before deployment.
 pub fn not_judged(model: &Model) -> Vec<NotAnalysed> {
-    let mut found = Vec::new();
-    for role in model.roles.values() {
-        let unknown = role.managed_policy_arns.iter();
-        for arn in unknown.filter(|arn| policy(arn).is_none()) {
-            let reason = format!("what `{arn}` allows is not known here, and not judged");
-            found.push(NotAnalysed {
-                subject: NotAnalysedSubject::Value {
-                    property: "ManagedPolicyArns".to_owned(),
-                    reason,
-                },
-                provenance: place(model, role),
-            });
+    let store = Store::new(model);
+    let entry = |(holder, what): &(LogicalId, String)| {
+        let (property, reason) = if what.starts_with("arn:") {
+            let reason = format!("what `{what}` allows is not known here, and not judged");
+            ("ManagedPolicyArns", reason)
+        } else {
+            let reason = format!("`{what}` hangs on values not known here, and is not judged");
+            ("PolicyDocument", reason)
+        };
+        NotAnalysed {
+            provenance: place(model, holder, property),
+            subject: NotAnalysedSubject::Value {
+                property: property.to_owned(),
+                reason,
+            },
         }
-    }
+    };
+    let mut found: Vec<NotAnalysed> = store.unknown.iter().map(entry).collect();
     found.sort_by_key(|entry| entry.provenance.span);
+    found.dedup_by(|a, b| a.subject == b.subject && a.provenance.span == b.provenance.span);
     found
 }
 
-/// The list itself, where the role has one.
-fn place(model: &Model, role: &model::Role) -> Provenance {
-    let resource = model.stack.resources.get(role.id.as_str());
-    let list = resource.and_then(|resource| resource.properties.get("ManagedPolicyArns"));
-    list.map_or_else(|| role.provenance.clone(), |list| list.provenance.clone())
+/// The property itself, where the resource has it.
+fn place(model: &Model, holder: &LogicalId, property: &str) -> Provenance {
+    let resource = model.stack.resources.get(holder.as_str());
+    let Some(resource) = resource else {
+        return Provenance::default();
+    };
+    let value = resource.properties.get(property);
+    value.map_or_else(
+        || resource.provenance.0.clone(),
+        |value| value.provenance.clone(),
+    )
 }
 
 #[cfg(test)]

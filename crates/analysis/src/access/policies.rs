@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cfn::{Provenance, Symbol, Value};
+use cfn::{Kind, Provenance, Symbol, Value};
 use iam::{Named, PolicyDocument, PolicyFault, PolicyKind};
 use model::{LogicalId, Model, Policy};
 use serde_json::Value as Json;
@@ -20,6 +20,7 @@ pub(crate) struct Document {
 /// All documents of a model, by what they belong to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store<'a> {
+    model: Option<&'a Model>,
     /// Shared with those who ask on a role's behalf.
     identity: BTreeMap<LogicalId, Arc<Vec<Named>>>,
     resources: BTreeMap<LogicalId, Document>,
@@ -40,7 +41,10 @@ pub(crate) struct Store<'a> {
 
 impl<'a> Store<'a> {
     pub(crate) fn new(model: &'a Model) -> Self {
-        let mut store = Self::default();
+        let mut store = Self {
+            model: Some(model),
+            ..Self::default()
+        };
         for role in model.roles.values() {
             let mut documents = Vec::new();
             for policy in &role.policies {
@@ -66,7 +70,8 @@ impl<'a> Store<'a> {
         for repository in model.repositories.values() {
             if let Some(policy) = &repository.policy {
                 let source = property(model, &repository.id, "RepositoryPolicyText");
-                let named = store.json(&repository.id, "repository policy", policy, source);
+                let policy = about(policy, &repository.arn);
+                let named = store.json(&repository.id, "repository policy", &policy, source);
                 store.add_resource(&repository.id, named, PolicyKind::Resource);
             }
         }
@@ -171,12 +176,45 @@ impl<'a> Store<'a> {
     fn parse(&mut self, name: &str, document: &Json, at: &Provenance) -> Option<Named> {
         match PolicyDocument::parse(document) {
             Ok(document) => Some(Named::new(name, document)),
-            Err(faults) => {
+            Err(mut faults) => {
+                let all = faults.len();
+                faults.retain(|fault| !self.is_unknown(name, &fault.path));
+                if faults.len() < all {
+                    let holder = LogicalId::new(&at.logical_id);
+                    self.unknown.push((holder, name.to_owned()));
+                }
                 self.faults
                     .extend(faults.into_iter().map(|fault| (at.clone(), fault)));
                 None
             }
         }
+    }
+
+    /// Whether nobody can say what stands at a path of a document, or above it:
+    /// it hangs on a value that only AWS or a parameter knows.
+    fn is_unknown(&self, document: &str, path: &str) -> bool {
+        let Some((model, source)) = self.model.zip(self.sources.get(document)) else {
+            return false;
+        };
+        let is_known = |value: &Value| match &value.kind {
+            Kind::Symbol(_) | Kind::Text(_) => {
+                value.render(&|symbol| model.resolve(symbol)).is_some()
+            }
+            _ => true,
+        };
+        let mut value = *source;
+        for part in path.split('/').skip(1) {
+            if !is_known(value) {
+                return true;
+            }
+            let index: Option<usize> = part.parse().ok();
+            let next = value.get(part);
+            match next.or_else(|| value.items().get(index?)) {
+                Some(next) => value = next,
+                None => return false,
+            }
+        }
+        !is_known(value)
     }
 
     fn add_resource(&mut self, id: &LogicalId, named: Option<Named>, kind: PolicyKind) {
@@ -217,6 +255,23 @@ impl<'a> Store<'a> {
             }
         }
     }
+}
+
+/// A repository's policy is about the repository, and says so by default.
+/// (Amazon ECR User Guide, "Private repository policies")
+fn about(policy: &Json, arn: &str) -> Json {
+    let mut policy = policy.clone();
+    let statements = match policy.get_mut("Statement") {
+        Some(Json::Array(statements)) => statements.as_mut_slice(),
+        Some(statement) => std::slice::from_mut(statement),
+        None => return policy,
+    };
+    for statement in statements.iter_mut().filter_map(Json::as_object_mut) {
+        if !statement.contains_key("NotResource") {
+            statement.entry("Resource").or_insert_with(|| arn.into());
+        }
+    }
+    policy
 }
 
 fn property<'a>(model: &'a Model, id: &LogicalId, name: &str) -> Option<&'a Value> {

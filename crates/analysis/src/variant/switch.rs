@@ -31,6 +31,14 @@ const PROBES: &[&str] = &[
     "arn:aws:iam::000000000000:role/other",
 ];
 
+/// Whether a text begins with a value that was only tried: nobody wrote it.
+pub(crate) fn is_probe(text: &str) -> bool {
+    PROBES.iter().any(|probe| {
+        let rest = text.strip_prefix(probe);
+        rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+    })
+}
+
 /// Types that no rule, need or intent looks at.
 const UNREAD: &[&str] = &[
     "AWS::ApplicationAutoScaling::ScalableTarget",

@@ -104,8 +104,16 @@ fn container(container: &Reader<'_>) -> Option<Container> {
         .iter()
         .filter_map(|pair| Some((pair.text("Name")?, pair.text("ValueFrom")?)));
     let options = container.child("LogConfiguration").and_then(|log| {
-        log.skip(&["LogDriver"]);
-        log.child("Options")
+        let driver = log.text("LogDriver");
+        let options = log.child("Options");
+        if driver.is_none_or(|driver| driver == "awslogs") {
+            return options;
+        }
+        let value = log.value("LogDriver")?;
+        log.unusable("LogDriver", value, "where it delivers to is not followed");
+        // the driver's own
+        options?.entries();
+        None
     });
     if let Some(options) = &options {
         options.skip(&[

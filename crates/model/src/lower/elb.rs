@@ -267,7 +267,18 @@ fn target_group(lowering: &Lowering<'_>, properties: &Reader<'_>, id: &str) -> T
     let targets = targets.iter().filter_map(|target| {
         target.skip(&["AvailabilityZone"]);
         target.require(&["Id"]);
-        Some((target.reference("Id", REGISTERED)?, target.number("Port")))
+        let port = target.number("Port");
+        let id = target.value("Id")?;
+        let address = properties.lowering.text(id);
+        if address.is_some_and(|text| text.parse::<std::net::IpAddr>().is_ok()) {
+            target.unusable(
+                "Id",
+                id,
+                "what is registered by its address is not followed",
+            );
+            return None;
+        }
+        Some((target.reference("Id", REGISTERED)?, port))
     });
     let protocol = properties
         .text("Protocol")

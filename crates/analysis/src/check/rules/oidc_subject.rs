@@ -51,7 +51,10 @@ pub(super) fn run(facts: &Facts<'_>) -> Vec<Finding> {
 fn is_web_identity(statement: &Statement) -> bool {
     let entries = statement.principal.iter().flat_map(|clause| &clause.entries);
     let federated = |entry: &PrincipalEntry| match entry {
-        PrincipalEntry::Federated(name) => !name.contains(":saml-provider/"),
+        // an identity pool names its people by `aud`, the pool, and `amr`
+        PrincipalEntry::Federated(name) => {
+            !name.contains(":saml-provider/") && name != "cognito-identity.amazonaws.com"
+        }
         PrincipalEntry::Everyone => true,
         _ => false,
     };

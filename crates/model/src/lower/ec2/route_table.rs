@@ -1,5 +1,7 @@
 //! Route tables, their routes, and the subnets that use them.
 
+use cfn::Value;
+
 use crate::reader::{Lowering, Reader};
 use crate::{Destination, Model, Route, RouteTable, RouteTarget, VpcEndpointKind};
 
@@ -86,7 +88,14 @@ fn destination(route: &Reader<'_>) -> Option<Destination> {
 }
 
 fn target(route: &Reader<'_>) -> Option<RouteTarget> {
-    if route.value("GatewayId").is_some() {
+    if let Some(value) = route.value("GatewayId") {
+        if route
+            .lowering
+            .referent(value, &["AWS::EC2::VPNGateway"])
+            .is_some()
+        {
+            return Some(unfollowed(route, "GatewayId", value));
+        }
         return route
             .reference("GatewayId", &["AWS::EC2::InternetGateway"])
             .map(RouteTarget::InternetGateway);
@@ -111,6 +120,10 @@ fn target(route: &Reader<'_>) -> Option<RouteTarget> {
         route.require_one_of(&["GatewayId", "NatGatewayId"]);
         return None;
     };
+    Some(unfollowed(route, key, value))
+}
+
+fn unfollowed(route: &Reader<'_>, key: &str, value: &Value) -> RouteTarget {
     route.unusable(key, value, "a route target the model does not follow");
-    Some(RouteTarget::Other((*key).to_owned()))
+    RouteTarget::Other(key.to_owned())
 }
