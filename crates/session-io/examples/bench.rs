@@ -43,7 +43,7 @@ use relay::{Relay, RelayDial, Side};
 const PAYLOAD_BYTES: usize = 128 << 10;
 const TRANSFER: u64 = 256 << 20;
 const ROUND_TRIPS: usize = 1000;
-const CONNECTIONS: usize = 1000;
+const CONNECTIONS: usize = 2000;
 const CLIENTS: usize = 8;
 
 fn main() {
@@ -104,8 +104,12 @@ fn main() {
         })
         .collect();
     for (name, [up, up_cpu, down, down_cpu, p50, p99, rate]) in &medians {
+        let rate = match rate.is_nan() {
+            true => "-".to_owned(),
+            false => format!("{rate:.0}"),
+        };
         println!(
-            "{name:<10} {up:>9.0} {up_cpu:>8.2} {down:>9.0} {down_cpu:>8.2} {p50:>9.0} {p99:>9.0} {rate:>9.0}"
+            "{name:<10} {up:>9.0} {up_cpu:>8.2} {down:>9.0} {down_cpu:>8.2} {p50:>9.0} {p99:>9.0} {rate:>9}"
         );
     }
     let (tcp, websocket, forward) = (&medians[0].1, &medians[1].1, &medians[2].1);

@@ -5,6 +5,9 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::Socket;
 
@@ -49,4 +52,13 @@ pub struct Started<D> {
     pub session_id: String,
     /// Connects to it.
     pub dial: D,
+}
+
+/// How long the service may take to end a session. Whoever waits wants to leave.
+const TERMINATE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Ends a session with the service, if that can be done soon.
+pub(crate) async fn end_with_service<S: Start>(start: &mut S, session_id: &str) {
+    let terminated = start.terminate(session_id);
+    timeout(TERMINATE_TIMEOUT, terminated).await.ok();
 }

@@ -16,7 +16,7 @@ use session::{ChannelConfig, PortConfig, PortFault, PortMode};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::dial::{DialError, Start, Started};
+use crate::dial::{DialError, Start, Started, end_with_service};
 use crate::link::{Endurance, Lost, Pauses};
 
 mod run;
@@ -186,9 +186,7 @@ impl<S: Start> Forward<S> {
             };
             let session_id = started.session_id.clone();
             let (end, was_open) = run::run(&side, started, waiting.take(), stop.as_mut()).await;
-            if !matches!(end, RunEnd::Gone(_)) {
-                start.terminate(&session_id).await;
-            }
+            end_with_service(&mut start, &session_id).await;
             has_opened |= was_open;
             match end {
                 RunEnd::Stopped => return Ok(()),

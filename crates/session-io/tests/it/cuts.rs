@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::relay::Side;
 use crate::relay::locked;
-use crate::world::{OURS, World, destination, echo, pattern, until, within};
+use crate::world::{OFFICIAL, OURS, World, destination, echo, pattern, until, within};
 
 /// Sends so much there and back, and compares.
 async fn transfer(stream: &mut TcpStream, bytes: usize, seed: u64) {
@@ -57,6 +57,35 @@ async fn lost_and_late_messages_are_made_up_for() {
     world.relay.set_loss(10);
     world.relay.set_delay(Duration::from_millis(2));
     transfer(&mut stream, 16 << 20, 2).await;
+    world.relay.set_loss(0);
+    world.stop().await.unwrap();
+}
+
+/// In messages of a kilobyte, without what only ours can do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_official_agents_session_goes_through_cuts_and_loss_too() {
+    let world = World::new(OFFICIAL, destination(echo).await).await;
+    let mut stream = world.connect().await;
+    stream.write_all(b"x").await.unwrap();
+    let mut byte = [0];
+    within(stream.read_exact(&mut byte)).await.unwrap();
+    world.relay.set_loss(10);
+    let relay = world.relay.clone();
+    let cutter = tokio::spawn(async move {
+        for side in [Side::Client, Side::Agent].into_iter().cycle() {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            relay.cut("s-1", side);
+        }
+    });
+    let data = pattern(4 << 20, 6);
+    let (mut reader, mut writer) = stream.split();
+    let mut back = vec![0; data.len()];
+    let (written, read) =
+        within(async { tokio::join!(writer.write_all(&data), reader.read_exact(&mut back)) }).await;
+    cutter.abort();
+    written.unwrap();
+    read.unwrap();
+    assert!(back == data, "bytes were changed");
     world.relay.set_loss(0);
     world.stop().await.unwrap();
 }
