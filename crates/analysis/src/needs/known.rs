@@ -23,6 +23,8 @@ pub(crate) struct Known {
     pub(crate) arn: Option<String>,
     /// `secretsmanager:GetSecretValue on Secret`.
     pub(crate) text: String,
+    /// Whether it only goes with what is needed.
+    pub(crate) is_spare: bool,
 }
 
 /// Roles by what they are used for.
@@ -113,29 +115,25 @@ struct Collector<'a> {
 impl<'a> Collector<'a> {
     /// A call, what AWS makes of it on the caller's behalf, and what goes with it.
     fn add(&mut self, role: &LogicalId, action: &str, resource: &str) {
-        self.add_one(role, action, resource);
+        self.add_one(role, action, resource, false);
         let lower = action.to_ascii_lowercase();
         let companions = COMPANIONS.iter().filter(|(of, _)| *of == lower);
         for companion in companions.flat_map(|(_, companions)| *companions) {
-            self.add_one(role, companion, resource);
+            self.add_one(role, companion, resource, true);
         }
         // A log group outside the template may have to be made first.
         if lower == "logs:putlogevents" && !self.model.stack.resources.contains_key(resource) {
-            self.add_one(role, "logs:CreateLogGroup", resource);
+            self.add_one(role, "logs:CreateLogGroup", resource, true);
         }
     }
 
-    fn add_one(&mut self, role: &LogicalId, action: &str, resource: &str) {
+    fn add_one(&mut self, role: &LogicalId, action: &str, resource: &str, is_spare: bool) {
         let Some(found) = Resource::find(self.model, action, resource) else {
             return;
         };
         let is_nameless = resource == "*" || found.arn.ends_with(":instance/i-0");
-        self.push(
-            role,
-            action,
-            (!is_nameless).then(|| found.arn.clone()),
-            resource,
-        );
+        let arn = (!is_nameless).then(|| found.arn.clone());
+        self.push(role, action, arn, resource, is_spare);
         let call = Call {
             action: action.to_owned(),
             resource: found,
@@ -144,11 +142,18 @@ impl<'a> Collector<'a> {
         };
         for (implied, _) in implied(self.model, &call) {
             let Resource { arn, name, .. } = implied.resource;
-            self.push(role, &implied.action, Some(arn), &name);
+            self.push(role, &implied.action, Some(arn), &name, is_spare);
         }
     }
 
-    fn push(&mut self, role: &LogicalId, action: &str, arn: Option<String>, resource: &str) {
+    fn push(
+        &mut self,
+        role: &LogicalId,
+        action: &str,
+        arn: Option<String>,
+        resource: &str,
+        is_spare: bool,
+    ) {
         let Some(purpose) = self.purposes.get_mut(role) else {
             return;
         };
@@ -156,6 +161,7 @@ impl<'a> Collector<'a> {
             action: action.to_ascii_lowercase(),
             text: format!("{action} on {resource}"),
             arn,
+            is_spare,
         };
         if !purpose.known.contains(&known) {
             purpose.known.push(known);
@@ -167,7 +173,7 @@ impl<'a> Collector<'a> {
     /// "Turn on KMS key encryption of session data")
     fn agent(&mut self, role: &LogicalId) {
         for action in AGENT {
-            self.push(role, action, None, "*");
+            self.push(role, action, None, "*", true);
         }
         let resources = self.model.stack.resources.values();
         let documents = resources.filter(|one| one.resource_type == "AWS::SSM::Document");

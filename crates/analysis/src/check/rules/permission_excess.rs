@@ -260,7 +260,7 @@ impl Asker<'_, '_> {
         let allows = |known: &&Known| {
             let patterns = &statement.action.patterns;
             let acts = patterns.iter().any(|pattern| pattern.matches(&known.action));
-            acts != statement.action.negated && covers(statement, known)
+            !known.is_spare && acts != statement.action.negated && covers(statement, known)
         };
         let needed: Vec<&str> =
             self.purpose.known.iter().filter(allows).map(|known| known.text.as_str()).collect();
