@@ -100,7 +100,9 @@ impl OperateError {
                 }
                 _ => None,
             },
-            Self::Authorities(error) => error.hint(),
+            Self::Authorities(_) => {
+                Some("name a file that holds them with --root-certificates".to_owned())
+            }
             Self::NotInstalled { .. } => Some(
                 "install it with `apt install postgresql-client` (`dnf install postgresql` on \
                  Fedora and Amazon Linux), or use --listen with another program"

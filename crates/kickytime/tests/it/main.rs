@@ -10,6 +10,7 @@ mod browser;
 mod club;
 mod drills;
 mod faults;
+mod operate;
 mod operator;
 mod pipeline;
 mod plugin;

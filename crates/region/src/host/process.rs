@@ -29,7 +29,7 @@ use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl::{set_no_new_privs, set_pdeathsig};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{Gid, Uid, chdir, pipe2, setgroups, setresgid, setresuid, setsid, write};
 use tokio::sync::oneshot;
 
@@ -288,8 +288,23 @@ impl Prepared {
         // only after the user changed: that clears it
         set_pdeathsig(Signal::SIGKILL).map_err(other(4))?;
         SigSet::empty().thread_set_mask().map_err(other(4))?;
+        default_signals().map_err(other(4))?;
         close_on_exec().map_err(other(5))
     }
+}
+
+/// What was ignored where the region was started (`nohup`, a shell's `&`) is not ignored by
+/// its programs: the Ctrl-C of a session's shell would be one of it.
+fn default_signals() -> Result<(), Errno> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        #[expect(unsafe_code, reason = "a handler would run at any moment")]
+        // SAFETY: this one is the kernel's own.
+        unsafe {
+            sigaction(signal, &default)?;
+        }
+    }
+    Ok(())
 }
 
 /// Marks every descriptor but the standard three.
