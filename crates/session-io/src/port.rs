@@ -157,6 +157,10 @@ impl Machine for Port {
                     self.half_closes = mode == PortMode::Mux && opened.extension.is_some();
                     self.push(Signal::Opened(mode, opened));
                 }
+                // nobody would dial for it
+                PortEvent::Connect(id) if self.signals.len() >= SIGNALS_LIMIT => {
+                    self.session.reset(id);
+                }
                 PortEvent::Connect(id) => self.push(Signal::Connect(id)),
                 PortEvent::Readable(id) => {
                     if let Some(waiting) = self.waiting.get_mut(&id) {

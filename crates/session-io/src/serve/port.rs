@@ -19,6 +19,9 @@ use crate::port::{Port, PortEnd, Signal, carry};
 
 /// How long a destination may take altogether; a client waits behind it.
 const DIAL_DEADLINE: Duration = Duration::from_secs(30);
+/// Connections at once, those included that are still being dialled for or were given up
+/// by the client meanwhile. A client has half of them.
+const CONNECTIONS_LIMIT: usize = 2048;
 /// How long the last bytes may take to arrive, once the session ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -60,6 +63,9 @@ where
             }
             end = &mut connected => break served(end, &link),
             signal = poll_fn(|cx| link.poll_signal(cx)) => match signal {
+                Some(Signal::Connect(id)) if connections.len() >= CONNECTIONS_LIMIT => {
+                    link.with(|port, now| port.refuse(id, now));
+                }
                 Some(Signal::Connect(id)) => {
                     connections.spawn(connection(Arc::clone(&link), id, connect()));
                 }
