@@ -270,6 +270,65 @@ async fn a_session_ends_when_its_agent_does_not_come_or_not_come_back() {
 }
 
 #[tokio::test]
+async fn sessions_are_listed_newest_first_by_page_and_filter() {
+    let bed = Bed::start();
+    let _agent = bed.agent(INSTANCE).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let started = bed.ok("StartSession", &to_database()).await;
+        ids.insert(0, started["SessionId"].as_str().unwrap().to_owned());
+        bed.account.clock.advance_seconds(1);
+    }
+    let listed = async |more: Value| {
+        let mut input = json!({ "State": "Active" });
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let answer = bed.ok("DescribeSessions", &input).await;
+        let sessions = answer["Sessions"].as_array().unwrap().iter();
+        let ids: Vec<_> = sessions
+            .map(|session| session["SessionId"].as_str().unwrap().to_owned())
+            .collect();
+        (ids, answer["NextToken"].clone())
+    };
+    let (first, token) = listed(json!({ "MaxResults": 2 })).await;
+    assert_eq!(first, ids[..2]);
+    let (second, token) = listed(json!({ "MaxResults": 2, "NextToken": token })).await;
+    assert_eq!((second.as_slice(), token), (&ids[2..], Value::Null));
+    let by = async |key: &str, value: &str| {
+        listed(json!({ "Filters": [{ "key": key, "value": value }] }))
+            .await
+            .0
+    };
+    assert_eq!(by("SessionId", &ids[1]).await, ids[1..2]);
+    assert_eq!(by("Target", OTHER).await.len(), 0);
+    assert_eq!(
+        by("Owner", "arn:aws:iam::111122223333:user/operator")
+            .await
+            .len(),
+        3
+    );
+    assert_eq!(by("Status", "Connected").await.len(), 0);
+    // the first began with the clock, at ten
+    assert_eq!(by("InvokedAfter", "2026-11-22T10:00:00Z").await, ids[..2]);
+    let wrong = json!({ "State": "Active", "Filters": [{ "key": "Colour", "value": "red" }] });
+    assert_eq!(
+        bed.refused("DescribeSessions", &wrong).await.0,
+        "InvalidFilterKey"
+    );
+    assert_eq!(
+        bed.refused(
+            "DescribeSessions",
+            &json!({ "State": "Active", "NextToken": "x" })
+        )
+        .await
+        .0,
+        "InvalidNextToken"
+    );
+}
+
+#[tokio::test]
 async fn an_agent_that_is_started_anew_has_lost_its_sessions_sooner() {
     let bed = Bed::start();
     let agent = bed.agent(INSTANCE).await;
