@@ -77,6 +77,7 @@ fn command(runtime: &Runtime, place: &AgentPlace) -> ChildCommand {
         namespace: place.namespace.clone(),
         view: View {
             resolver: Some(place.resolver_address),
+            host_name: Some(place.agent.instance.local_hostname.clone()),
             hosts: Vec::new(),
             ca_bundle: runtime.ca_bundle.clone(),
             binds: vec![program],

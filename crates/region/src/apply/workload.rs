@@ -145,12 +145,19 @@ impl Runtime {
             namespace: place.namespace.clone(),
             view: View {
                 resolver: Some(place.resolver_address),
+                host_name: Some(self.host_name(workload.address)),
                 hosts: Vec::new(),
                 ca_bundle: self.ca_bundle.clone(),
                 binds: vec![entry_point],
                 hidden: vec![self.hidden.clone()],
             },
         }
+    }
+
+    /// (EC2 User Guide, "EC2 instance hostnames and domains")
+    pub(super) fn host_name(&self, address: std::net::Ipv4Addr) -> String {
+        let dashed = address.to_string().replace('.', "-");
+        format!("ip-{dashed}.{}.compute.internal", self.region)
     }
 
     /// A queue for the program's lines, and the task that delivers them.

@@ -268,7 +268,8 @@ impl Prepared {
     fn enter_steps(&self) -> Result<(), (usize, Errno)> {
         let other = |number: usize| move |errno| (self.steps.len() + number, errno);
         setns(&self.namespace, CloneFlags::CLONE_NEWNET).map_err(other(0))?;
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC).map_err(other(1))?;
+        let own = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+        unshare(own).map_err(other(1))?;
         let none: Option<&std::ffi::CStr> = None;
         mount(none, c"/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none).map_err(other(1))?;
         for (place, step) in self.steps.iter().enumerate() {

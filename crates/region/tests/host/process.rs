@@ -57,6 +57,7 @@ pub(crate) fn confined(inside: &Inside) -> u8 {
     }
     let view = View {
         resolver: Some("10.0.0.2".parse().unwrap()),
+        host_name: Some("ip-10-0-0-9.internal".to_owned()),
         hosts: vec![("10.0.0.9".parse().unwrap(), "own.internal".to_owned())],
         ca_bundle: "CERTIFICATE\n".to_owned(),
         binds: vec![Bind {
@@ -99,6 +100,7 @@ pub(crate) fn confined(inside: &Inside) -> u8 {
                 "CERTIFICATE".into(),
             ),
             ("id -un".into(), "kickytime".into()),
+            ("uname -n".into(), "ip-10-0-0-9.internal".into()),
             (
                 "readlink /proc/self/ns/net".into(),
                 fs::read_link(format!("/proc/self/fd/{}", fd(&namespace)))

@@ -85,6 +85,8 @@ impl Bind {
 pub struct View {
     /// The resolver that `/etc/resolv.conf` names.
     pub resolver: Option<Ipv4Addr>,
+    /// What it is told its host is called; by default the name of the host itself.
+    pub host_name: Option<String>,
     /// Lines of `/etc/hosts` after `localhost`.
     pub hosts: Vec<(Ipv4Addr, String)>,
     /// The certificates to trust, PEM.
@@ -149,6 +151,9 @@ pub(super) fn steps(view: &View, uid: u32, gid: u32, own_proc: bool) -> io::Resu
             false => Step::Empty(c"/proc".to_owned()),
         },
     ];
+    if let Some(name) = &view.host_name {
+        steps.push(Step::HostName(c_path(name)?));
+    }
     steps.extend(devices()?);
     for bind in &view.binds {
         let target = c_path(bind.target())?;

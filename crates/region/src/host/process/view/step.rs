@@ -3,13 +3,14 @@
 //! A system call or a few on prepared data: they are made between fork and exec,
 //! where nothing may be allocated.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, mkdir, symlinkat, unlinkat, write};
+use nix::unistd::{UnlinkatFlags, mkdir, sethostname, symlinkat, unlinkat, write};
 
 /// One change to the child's mounts.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(in crate::host::process) enum Step {
     Terminals(CString),
     /// What is mounted at a place goes to another.
     Move(CString, CString),
+    /// What the host is called, in this child's own namespace alone.
+    HostName(CString),
     /// Everything is read-only from here on.
     ReadOnly,
     /// Except this.
@@ -53,6 +56,7 @@ impl Step {
             Self::Devices(path) => format!("mount a place for devices at `{}`", shown(path)),
             Self::Terminals(path) => format!("mount terminals at `{}`", shown(path)),
             Self::Move(from, to) => format!("move `{}` to `{}`", shown(from), shown(to)),
+            Self::HostName(name) => format!("call the host `{}`", shown(name)),
             Self::ReadOnly => "make the file system read-only".to_owned(),
             Self::Writable(path) => format!("make `{}` writable", shown(path)),
         }
@@ -89,6 +93,7 @@ impl Step {
                 mount(Some(from.as_c_str()), to.as_c_str(), none, flags, none)
             }
             Self::Link(text, at) => symlinkat(text.as_c_str(), nix::fcntl::AT_FDCWD, at.as_c_str()),
+            Self::HostName(name) => sethostname(OsStr::from_bytes(name.to_bytes())),
             Self::Processes => mount(
                 Some(c"proc"),
                 c"/proc",
