@@ -24,7 +24,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{EniKind, Model, Peer, SecurityGroup, SecurityGroupRule};
+use model::{Eni, EniKind, Model, Peer, SecurityGroup, SecurityGroupRule};
 
 use super::super::{Facts, Finding};
 use crate::called::{RuleKey, called, whole};
@@ -108,7 +108,8 @@ fn beyond(
     let mut members = facts.network.members(&group.id).iter();
     let is_used = members.any(|id| {
         let eni = facts.model.enis.get(*id);
-        eni.is_some_and(|eni| !egress || opens(eni.kind))
+        let speaks = |eni: &Eni| !matches!(rule.peer, Peer::Cidr6(_)) || eni.address6.is_some();
+        eni.is_some_and(|eni| speaks(eni) && (!egress || opens(eni.kind)))
     });
     if !is_used {
         return None;
