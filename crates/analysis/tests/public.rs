@@ -182,7 +182,7 @@ fn replace(value: &mut Value, place: &mut usize, to: &Value) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Read, evaluated, lowered and asked everything, whatever stands in it.
     #[test]
