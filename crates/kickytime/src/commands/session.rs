@@ -123,9 +123,14 @@ async fn shell(
     let line_end = if screen.is_lent() { "\r" } else { "" };
     let label = target.label();
     let teller = tokio::spawn(async move {
+        let mut last = String::new();
         while let Some(event) = told.recv().await {
             let text = render::session::terminal_event(&event, &label);
-            render::talk(&(text.replace('\n', "\r\n") + line_end));
+            // a network that stays away is told of once
+            if text != last {
+                render::talk(&(text.replace('\n', "\r\n") + line_end));
+                last = text;
+            }
         }
     });
     let terminal = Terminal {

@@ -127,9 +127,13 @@ async fn tell(
     opened: oneshot::Sender<()>,
 ) {
     let mut opened = Some(opened);
+    let mut told = String::new();
     while let Some(event) = events.recv().await {
-        if let Some(text) = render::session::forward_event(&event, &target) {
+        let text = render::session::forward_event(&event, &target);
+        // a network that stays away is told of once
+        if let Some(text) = text.filter(|text| *text != told) {
             render::talk(&text);
+            told = text;
         }
         if matches!(event, ForwardEvent::Opened { .. })
             && let Some(opened) = opened.take()
