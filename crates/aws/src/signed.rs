@@ -20,12 +20,7 @@ pub(crate) struct Ask {
     pub(crate) body: Bytes,
 }
 
-/// The request, unsigned.
-///
-/// # Panics
-///
-/// Never: the parts come from parsed endpoints and constants, and a target or
-/// path that is no header or path text is left to the service to refuse.
+/// The request, unsigned; none when the path or the target is nothing a request could hold.
 pub(crate) fn request(endpoint: &Endpoint, ask: &Ask) -> Option<Request<Bytes>> {
     let mut builder = Request::builder()
         .method(ask.method.clone())
