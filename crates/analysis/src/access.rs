@@ -43,6 +43,8 @@ pub enum AccessError {
     Principal { name: String },
     #[error("`{name}` is no resource of this template")]
     Resource { name: String },
+    #[error("the ARN of `{name}` is not known here: its type, `{resource_type}`, is not analysed")]
+    NoArn { name: String, resource_type: String },
     #[error("`{action}` is no action: expected service:Operation")]
     Action { action: String },
 }
@@ -56,6 +58,7 @@ impl AccessError {
                  a role ARN, an identity provider, a service such as logs.amazonaws.com, or `anonymous`"
             }
             Self::Resource { .. } => "name a logical id, an ARN, or `*`",
+            Self::NoArn { .. } => "give an ARN of that service instead, with the account's number",
             Self::Action { .. } => return None,
         };
         Some(text.to_owned())
@@ -160,16 +163,25 @@ impl<'a> Access<'a> {
                 action: action.to_owned(),
             });
         }
-        let resource =
-            Resource::find(self.model, action, resource).ok_or_else(|| AccessError::Resource {
-                name: resource.to_owned(),
-            })?;
+        let resource = Resource::find(self.model, action, resource)
+            .ok_or_else(|| self.no_resource(resource))?;
         Ok(Call {
             action: action.to_owned(),
             context: context.clone(),
             resource,
             endpoint: None,
         })
+    }
+
+    fn no_resource(&self, name: &str) -> AccessError {
+        let name = name.to_owned();
+        match self.model.stack.resources.get(&name) {
+            Some(resource) => AccessError::NoArn {
+                resource_type: resource.resource_type.clone(),
+                name,
+            },
+            None => AccessError::Resource { name },
+        }
     }
 
     /// The answer for a subject: its call, and the calls made on its behalf.

@@ -127,6 +127,29 @@ fn not_analysed(told: &mut String, model: &Model) {
     }
 }
 
+/// A guess at the ARN of a type nobody here knows would make the answer wrong.
+#[test]
+fn a_resource_of_an_unknown_type_has_no_arn() {
+    let text = "Resources:\n  Queue: { Type: AWS::SQS::Queue }\n";
+    let (template, _) = cfn::parse("queue.yaml", text);
+    let (stack, _) = cfn::evaluate(&template, &environment());
+    let model = model::lower(&Arc::new(stack));
+    let context = iam::Context::new();
+    let access = analysis::access::Access::new(&model);
+    let asked = |name: &str| {
+        let answer = access.can("root", "sqs:SendMessage", name, &context);
+        answer.err().map(|fault| fault.to_string())
+    };
+    assert_eq!(
+        asked("Queue").as_deref(),
+        Some("the ARN of `Queue` is not known here: its type, `AWS::SQS::Queue`, is not analysed")
+    );
+    assert_eq!(
+        asked("Nothing").as_deref(),
+        Some("`Nothing` is no resource of this template")
+    );
+}
+
 /// What one change does to a template: a place is chosen by a number, and what
 /// stands there is replaced.
 #[derive(Clone, Debug)]

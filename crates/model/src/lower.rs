@@ -135,6 +135,12 @@ const LOWERED: &[&str] = &[
     "AWS::SecretsManager::Secret",
 ];
 
+/// Whether a type is understood, whatever part it has.
+pub(crate) fn knows(kind: &str) -> bool {
+    let lists = [PASSIVE, FOLDED, LOWERED];
+    lists.iter().any(|list| list.contains(&kind)) || store::knows(kind)
+}
+
 /// Builds the model of a stack. Never fails: what it cannot use is listed in
 /// [`Model::not_analysed`], in the order of the template's text.
 pub fn lower(stack: &Arc<Stack>) -> Model {
@@ -166,7 +172,7 @@ pub fn lower(stack: &Arc<Stack>) -> Model {
             model
                 .passive
                 .insert(LogicalId::new(&resource.logical_id), kind.to_owned());
-        } else if !FOLDED.contains(&kind) && !LOWERED.contains(&kind) && !store::knows(kind) {
+        } else if !knows(kind) {
             let subject = NotAnalysedSubject::ResourceType(kind.to_owned());
             lowering.report(subject, &resource.provenance.0);
         }

@@ -7,7 +7,7 @@
 
 use cfn::{Resource, Stack, Symbol};
 
-use crate::lower::default_port;
+use crate::lower::{default_port, knows};
 
 /// References may lead through other references; a template whose names
 /// depend on each other deeper than this is not one people write.
@@ -120,7 +120,11 @@ impl Ids<'_> {
             | "AWS::IAM::ManagedPolicy"
             | "AWS::IAM::OIDCProvider"
             | "AWS::CertificateManager::Certificate" => self.arn(resource, depth)?,
-            _ => self.name(resource, depth),
+            // their ARNs, of which nothing here needs a form
+            "AWS::Lambda::Alias" | "AWS::Lambda::Version" => return None,
+            kind if knows(kind) => self.name(resource, depth),
+            // a name, an ARN or a URL: the type would have to be known
+            _ => return None,
         };
         Some(text)
     }
