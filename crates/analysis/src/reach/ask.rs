@@ -6,7 +6,7 @@ use model::{Eni, EniKind};
 
 use super::class::Classes;
 use super::connection::{End, accepted, connect};
-use super::forward::{Node, Step, onward};
+use super::forward::{Node, Step, forwarded_groups, onward, targets};
 use super::matrix::outside_end;
 use super::network::Network;
 use super::place::{Place, Target};
@@ -86,7 +86,7 @@ pub(crate) fn ask_among<'a>(
     let (mut forwarded, mut broken) = Default::default();
     if direct.iter().any(Verdict::is_accepted) {
         outcome = Outcome::Direct;
-    } else {
+    } else if is_passed_on_to(network, &to.place) {
         (forwarded, broken) = search.run(&starts(network, classes, from));
         if !forwarded.is_empty() {
             outcome = Outcome::Forwarded;
@@ -102,6 +102,18 @@ pub(crate) fn ask_among<'a>(
         broken,
         takeover: Vec::new(),
     }
+}
+
+/// Whether anything passes requests on to a place: to others there is nothing to search.
+fn is_passed_on_to(network: &Network<'_>, place: &Place<'_>) -> bool {
+    let Place::Interfaces { enis, .. } = place else {
+        return true;
+    };
+    let balancers = network.model.load_balancers.values();
+    let groups = balancers.flat_map(|balancer| forwarded_groups(network.model, balancer));
+    let mut passed_on = groups.flat_map(|group| targets(network, group));
+    enis.iter().any(|eni| eni.kind == EniKind::LoadBalancer)
+        || passed_on.any(|(target, _)| enis.iter().any(|eni| eni.id == target.id))
 }
 
 /// The ends of a place: itself, or one interface of each class it has.
