@@ -207,7 +207,7 @@ impl Writer {
                 return self
                     .agent
                     .standing
-                    .log(format!("session {id}: its log waits: {reason}"));
+                    .log(format!("session {id}: a part of its log is lost: {reason}"));
             }
         }
     }

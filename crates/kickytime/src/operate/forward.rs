@@ -107,8 +107,11 @@ impl Running {
     /// Ends the session in good order.
     pub(crate) async fn close(mut self) {
         drop(self.stop.take());
-        // what went wrong at the end has been told, or does not matter any more
-        let _ended = (&mut self.task).await;
+        // one that has failed has been waited for already
+        if !self.task.is_finished() {
+            // what goes wrong at the end does not matter any more
+            let _ended = (&mut self.task).await;
+        }
     }
 }
 

@@ -103,16 +103,19 @@ fn shell(region: &Region, typed: &str) -> Output {
 }
 
 fn a_shell_is_the_instances_own(region: &Region) {
-    let typed = "hostname -I; setsid sleep 271828 & \n ls /proc | grep -c '^[0-9]'; exit 4\n";
+    let typed =
+        "uname -n; hostname -I; setsid sleep 271828 & \n ls /proc | grep -c '^[0-9]'; exit 4\n";
     let output = shell(region, typed);
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert!(said.contains("10.0.10."), "the instance's address: {said}");
+    let name = ".ap-northeast-2.compute.internal";
+    assert!(said.contains(name), "the instance's name: {said}");
     let left = |process: &process::Process| process.command.ends_with("sleep 271828");
     assert!(!region.processes().iter().any(left), "nothing stays");
     let aws = Aws::new(region);
     eventually("the session's log", || {
-        let events = aws.log("/kickytime/ssm", "hostname");
+        let events = aws.log("/kickytime/ssm", "uname");
         events.iter().any(|event| event.contains("sessionData"))
     });
 }
