@@ -27,8 +27,11 @@ impl Person {
     /// The policy is attached to a role, for the plan to read it, and given to a user.
     fn new() -> Self {
         let attached = "      ManagedPolicyArns: [!Ref OperatorPolicy]\n      Policies:\n";
-        let draft =
-            Draft::template().replacing("MatchesInstanceRole", "      Policies:\n", attached);
+        // as in an account whose preferences are somebody else's
+        let name = "      Name: !Ref SessionDocumentName\n";
+        let draft = Draft::template()
+            .replacing("MatchesInstanceRole", "      Policies:\n", attached)
+            .replacing("SessionDocument", name, "      Name: kickytime-shell\n");
         let mut seed = draft.planned().seed;
         let mut policies = seed.roles.iter_mut().flat_map(|role| &mut role.policies);
         let policy = policies
