@@ -4,6 +4,7 @@
 //! names another place for all services or for one.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 
 use http::Uri;
 
@@ -55,14 +56,10 @@ impl Endpoint {
             _ => return Err(form()),
         };
         let authority = uri.authority().ok_or_else(form)?;
-        let host = authority.host();
-        if host.is_empty() || authority.as_str().contains('@') {
-            return Err(form());
-        }
-        let port = authority.port_u16();
+        let (host, port) = host_and_port(authority.as_str()).ok_or_else(form)?;
         Ok(Self {
             is_tls,
-            host: host.trim_matches(['[', ']']).to_owned(),
+            host,
             port: port.unwrap_or(if is_tls { 443 } else { 80 }),
             authority: authority.as_str().to_owned(),
             path: uri.path().trim_end_matches('/').to_owned(),
@@ -75,6 +72,24 @@ impl Endpoint {
         let scheme = if self.is_tls { "https" } else { "http" };
         format!("{scheme}://{}", self.authority)
     }
+}
+
+/// `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`, and nothing more: no user, no rest.
+fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
+    let (host, rest) = if let Some(inner) = authority.strip_prefix('[') {
+        let (address, rest) = inner.split_once(']')?;
+        let _is_one: Ipv6Addr = address.parse().ok()?;
+        (address, rest)
+    } else {
+        authority.split_at(authority.find(':').unwrap_or(authority.len()))
+    };
+    let port = match rest.strip_prefix(':') {
+        Some(port) => Some(port.parse().ok()?),
+        None if rest.is_empty() => None,
+        None => return None,
+    };
+    let is_name = !host.is_empty() && !host.contains(['@', '[', ']']);
+    is_name.then(|| (host.to_owned(), port))
 }
 
 /// The services called here by their signing name, which is also how their host

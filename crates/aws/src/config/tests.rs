@@ -141,6 +141,21 @@ fn secrets_and_values_do_not_print() {
     assert!(!text.contains("pw") && !text.contains("AKIA"), "{text}");
 }
 
+#[test]
+fn what_follows_an_address_is_a_port_or_nothing() {
+    for url in [
+        "http://[]-",
+        "http://[::1]-",
+        "http://[::1",
+        "http://a:b",
+        "http://a:99999",
+        "http://u@a",
+        "http://:80",
+    ] {
+        assert!(Endpoint::parse(url).is_err(), "{url}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_file_makes_the_reader_panic(text in "[\\[\\]a-z =#;\n\t\"é]{0,200}") {
@@ -149,9 +164,17 @@ proptest::proptest! {
     }
 
     #[test]
+    fn an_address_with_a_port_is_read_as_it_is(host in "[a-z][a-z0-9.-]{0,20}|\\[::[0-9a-f]{1,4}\\]", port: u16) {
+        let endpoint = Endpoint::parse(&format!("https://{host}:{port}/x/")).unwrap();
+        proptest::prop_assert_eq!(&endpoint.host, host.trim_matches(['[', ']']));
+        proptest::prop_assert_eq!((endpoint.port, endpoint.path.as_str()), (port, "/x"));
+    }
+
+    #[test]
     fn no_url_makes_the_reader_panic(url in "(https?://)?[a-z0-9.:@/\\[\\]é%-]{0,40}") {
         if let Ok(endpoint) = Endpoint::parse(&url) {
             proptest::prop_assert!(!endpoint.host.is_empty());
+            proptest::prop_assert!(!endpoint.host.contains(['@', '[', ']']));
         }
     }
 }
