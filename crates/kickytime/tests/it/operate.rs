@@ -191,12 +191,15 @@ fn refusals(region: &Region) {
             "no instance of `Nobody` is connected",
         ),
         (
-            &["db", "--stack-name", "other"],
+            &["db", "--port", "0", "--stack-name", "other"],
             "there is no stack `other`",
         ),
         (&["logs", "other"], "there are: "),
         (&["logs", "/kickytime/other"], "`kickytime logs` lists"),
-        (&["db", "--host", ":x"], "not of the form HOST[:PORT]"),
+        (
+            &["db", "--port", "0", "--host", ":x"],
+            "not of the form HOST[:PORT]",
+        ),
     ];
     for (words, expected) in cases {
         let output = run(region, words);
