@@ -1,6 +1,6 @@
 //! As whom are calls made?
 //!
-//! [`plan`] reads the settings and decides, in the order all AWS tools have,
+//! `plan` reads the settings and decides, in the order all AWS tools have,
 //! where credentials come from: it is a [`Source`], and asks nobody. The
 //! [`Provider`] fetches from it, keeps what it got, and fetches again before
 //! that ends, so a session of hours outlives its first credentials.
